@@ -1,0 +1,54 @@
+# Needs only make and Python 3.11 or newer; everything else is installed into .venv.
+PY := .venv/bin/python
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+.PHONY: help run demo test faults soak mutants check bench screenshots lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
+
+run: .venv/installed ## run the whole system; Ctrl-C stops it
+	@$(PY) -m embedded
+
+demo: .venv/installed ## send a few seconds of traffic and follow it to Kafka
+	@$(PY) -m embedded.demo
+
+test: .venv/installed ## run the tests: make test ARGS="-k valkey"
+	@$(PY) -m pytest $(ARGS)
+
+faults: .venv/installed ## inject every fault, the slow ones too
+	@$(PY) -m pytest tests/faults -m "" $(ARGS)
+
+soak: .venv/installed ## load and random faults, then a verdict: make soak SECONDS=600 SEED=1
+	@$(PY) -m tests.soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+mutants: .venv/installed ## remove each guard in turn, and show that a test fails
+	@$(PY) -m tests.mutants
+
+check: .venv/installed ## format, lint, types, import rules, migrations
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy .
+	@.venv/bin/lint-imports
+	@$(PY) manage.py makemigrations --check --dry-run
+
+bench: .venv/installed ## measure
+	@$(PY) -m bench
+
+screenshots: .venv/installed ## take the pictures in docs/images again, with the system's Chromium
+	@$(PY) -m pytest tests/browser/screenshots.py
+
+lock: .venv/installed ## pin what requirements*.in and Apache Kafka need to versions and hashes
+	@$(LOCK) requirements.in -o requirements.txt
+	@$(LOCK) requirements-dev.in -o requirements-dev.txt
+	@$(PY) -m embedded.jars
+
+clean: ## remove the virtual environment and caches; the data in .tally stays
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+.venv/installed: requirements-dev.txt
+	@python=$$(for name in python3.11 python3; do $$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done); \
+	test "$$python" || { echo "Tally needs Python 3.11 or newer with venv and ensurepip, as python3.11 or python3 on the PATH." >&2; exit 1; }; \
+	echo "Installing requirements-dev.txt into .venv ..."; \
+	$$python -m venv --clear .venv && $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && touch $@
