@@ -1,0 +1,137 @@
+"""Django's lane of the accepting calls. The paths in front of it answer them too, to the same tests."""
+
+from functools import cache
+from typing import Any, NoReturn, cast
+
+from django.http import HttpResponse
+from rest_framework.exceptions import APIException
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from counter import accepting, id_batch, metrics
+from counter.api import documented
+from counter.api.access import AcceptToken
+from counter.api.problems import respond
+from counter.batch import Unavailable
+from counter.callback_queue import CallbackQueue
+from counter.connection import connect_for_accept
+from counter.id_batch import MAX_BODY, BadBatch, Receipt, chunks, read_ids
+from counter.recorder import Recorder
+from counter.request_body import TOO_LARGE
+
+
+@cache
+def recorder() -> Recorder:
+    """The one of this process."""
+    return Recorder(connect_for_accept())
+
+
+@cache
+def callbacks() -> CallbackQueue:
+    """The one of this process."""
+    return CallbackQueue()
+
+
+class AnyAccept(BaseContentNegotiation):
+    """For calls with one form of answer, whatever the caller would rather have."""
+
+    def select_parser(self, request: Request, parsers: Any) -> NoReturn:
+        """There is no body."""
+        raise NotImplementedError
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """The first."""
+        return renderers[0], renderers[0].media_type
+
+
+def _answer(status: int, body: bytes, **headers: str) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type=accepting.CONTENT_TYPE, headers=headers)
+
+
+class AcceptView(APIView):
+    """`/api/verve/accept`. Its answers are plain text, also its errors."""
+
+    authentication_classes = (AcceptToken,)
+    permission_classes = (AllowAny,)
+    content_negotiation_class = AnyAccept
+
+    @documented.accept
+    def get(self, request: Request) -> HttpResponse:
+        """Count one call: `ok` once it is recorded."""
+        try:
+            call = accepting.parse_call(request.META["QUERY_STRING"].encode("latin-1"))
+            accepted = recorder().record([call.id])
+        except accepting.BadCall:
+            metrics.BAD_CALL.inc()
+            return _answer(400, accepting.FAILED)
+        except Unavailable:
+            seconds = str(accepting.RETRY_AFTER_SECONDS)
+            return _answer(503, accepting.FAILED, **{"Retry-After": seconds})
+        if call.endpoint:
+            callbacks().put(call.endpoint, accepted.minute)
+        return _answer(200, accepting.OK)
+
+    post = get
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What goes wrong before `get`."""
+        answer = super().handle_exception(exc)
+        headers = {name: value for name, value in answer.items() if name != "Content-Type"}
+        return cast("Response", _answer(answer.status_code, accepting.FAILED, **headers))
+
+
+class IdsParser(BaseParser):
+    """The ids of a batch. Raises BadBatch, or TooLarge."""
+
+    def parse(self, stream: Any, media_type: str | None = None, context: Any = None) -> Any:
+        """A list, though REST framework would rather have a dictionary."""
+        body = stream.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise BodyTooLarge
+        return read_ids(self.media_type, body)
+
+
+class JSONIds(IdsParser):
+    """As an object."""
+
+    media_type = id_batch.JSON
+
+
+class NDJSONIds(IdsParser):
+    """One a line."""
+
+    media_type = id_batch.NDJSON
+
+
+class BodyTooLarge(APIException):
+    """The body is above MAX_BODY."""
+
+    problem = TOO_LARGE
+
+
+class BatchView(APIView):
+    """`/api/v1/accept/`."""
+
+    authentication_classes = (AcceptToken,)
+    permission_classes = (AllowAny,)
+    parser_classes = (JSONIds, NDJSONIds)
+
+    @documented.batch
+    def post(self, request: Request) -> Response:
+        """Count a batch of calls: all of them, or none where one is wrong."""
+        try:
+            ids = cast("list[int]", request.data) or read_ids(id_batch.JSON, b"")
+        except BadBatch:
+            metrics.BAD_CALL.inc()
+            raise
+        receipt = Receipt()
+        try:
+            for chunk in chunks(ids):
+                receipt.add(recorder().record(chunk), len(chunk))
+        except Unavailable:
+            return respond(receipt.cut_short)
+        return Response(receipt.answer)

@@ -1,0 +1,74 @@
+"""`/healthz`, `/readyz` and `/metrics`, for load balancers, orchestrators and Prometheus."""
+
+from functools import cache
+
+from confluent_kafka.admin import AdminClient
+from django.conf import settings
+from django.http import HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from counter import metrics
+from counter.api import documented
+from counter.api.accepting import AnyAccept
+from counter.api.bodies import TroubleBody
+from counter.connection import connect_for_accept
+from counter.health import Watch, kafka_problems, problems, publishing_problems
+
+ACCEPTING = "redis"
+
+
+@cache
+def watch() -> Watch:
+    """The one of this process."""
+    client = connect_for_accept()
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS, "log_level": 2})
+    return Watch(
+        {
+            ACCEPTING: lambda: problems(client),
+            "kafka": lambda: kafka_problems(admin),
+            "publishing": lambda: publishing_problems(client),
+        }
+    )
+
+
+class OperatingView(APIView):
+    """What machines ask often and without a token."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    content_negotiation_class = AnyAccept
+
+
+class AliveView(OperatingView):
+    """`/healthz`."""
+
+    @documented.alive
+    def get(self, request: Request) -> Response:
+        """200 as long as this process answers at all."""
+        return Response({"status": "ok", "problems": []})
+
+
+class ReadyView(OperatingView):
+    """`/readyz`."""
+
+    @documented.ready
+    def get(self, request: Request) -> Response:
+        """200 when calls can be accepted, else 503; with what is down, since when."""
+        found = watch().look()
+        unavailable = any(trouble.part == ACCEPTING for trouble in found)
+        status = "unavailable" if unavailable else "degraded" if found else "ok"
+        body = {"status": status, "problems": TroubleBody(found, many=True).data}
+        return Response(body, status=503 if unavailable else 200)
+
+
+class MetricsView(OperatingView):
+    """`/metrics`."""
+
+    @documented.metrics
+    def get(self, request: Request) -> HttpResponse:
+        """All that Tally counts of itself, over all of its processes."""
+        return HttpResponse(metrics.scrape(), content_type=CONTENT_TYPE_LATEST)

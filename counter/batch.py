@@ -1,0 +1,144 @@
+"""One batch of calls on its way into Redis: the protocol of accept.lua, without the sending.
+
+Both lanes speak it, one with a blocking and one with an asyncio client. A batch carries its writer and a
+number, and the script answers a repeated number without counting again. So after a lost connection the same
+batch is sent again, as often as needed: it counts once.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+from redis.exceptions import (
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    ReadOnlyError,
+    TryAgainError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from counter import keys
+from counter.minute import EPOCH, Minute
+
+MAX_IDS = 1000
+"""Ids a script: a long script stalls every other caller, and Lua's `unpack` ends below 8,000."""
+
+REPEATABLE = (
+    ConnectionError,  # also BusyLoadingError: Redis is reading its file back
+    RedisTimeoutError,
+    TimeoutError,
+    ReadOnlyError,
+    MasterDownError,
+    ClusterDownError,
+    TryAgainError,
+)
+"""After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
+Any other error is an answer, and it was not counted."""
+
+SCRIPT = (Path(__file__).parent / "lua" / "accept.lua").read_text()
+SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_REFUSED = 0
+
+DEADLINE_SECONDS = 0.8
+"""An answer is due within a second, also where Redis is away."""
+
+PAUSE_SECONDS = 0.02
+"""Between two tries; a restarted Redis is found within this."""
+
+HOLD_MILLISECONDS = 150
+"""How long one try waits for the replicas, twice at most; in all less than ACCEPT_TIMEOUT_SECONDS."""
+
+
+class Unavailable(Exception):
+    """The call could not be recorded; as far as is known it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A batch was counted: in which minute, and how many of its ids were new there.
+
+    `new` is None when a repeat was needed and the writer keeps no replies: what the first one said is lost.
+    """
+
+    minute: Minute
+    new: int | None
+
+
+@dataclass(slots=True)
+class Writer:
+    """A source of numbered batches. One batch of a writer may be under way at a time, never two.
+
+    One that `keeps_replies` has Redis remember how many ids of its last batch were new.
+    """
+
+    keeps_replies: bool = False
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    number: int = 0
+    minute: Minute = EPOCH  # the last one that Redis named; it corrects a wrong one
+
+    def batch(self, ids: Sequence[int]) -> "Batch":
+        """The next batch, of 1 to MAX_IDS ids."""
+        self.number += 1
+        return Batch(self, self.number, ids)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Calls that are counted together. Send `command` until `read` has an answer."""
+
+    writer: Writer
+    number: int
+    ids: Sequence[int]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """KEYS of accept.lua."""
+        return _keys(self.writer.name, self.writer.keeps_replies, self.writer.minute)
+
+    @property
+    def args(self) -> tuple[str | int, ...]:
+        """ARGV of accept.lua."""
+        return (*_minute_args(self.writer.minute), self.number, " ".join(map(str, self.ids)))
+
+    def read(self, reply: list[int | bytes]) -> Accepted | None:
+        """What the script's reply says; None when it is to be sent again, for the minute that Redis named.
+
+        A repeated batch was counted in the minute it is sent with now: the minute changes only when Redis
+        has refused the batch, which means that it had not been counted.
+        """
+        status, *rest = reply
+        if status == _REFUSED:
+            now, sealed = Minute(int(rest[0])), rest[1]
+            self.writer.minute = max(now, Minute.parse(bytes(sealed)) + 1) if sealed else now
+            return None
+        return Accepted(self.writer.minute, int(rest[0]) if rest else None)
+
+
+def check_held(reply: list[int]) -> None:
+    """Raise a repeatable error unless this is what WAITAOF answers when enough replicas hold the batch."""
+    primary, replicas = reply
+    if not primary or replicas < settings.ACCEPT_REPLICAS:
+        raise RedisTimeoutError(f"{replicas} replicas hold the batch, not {settings.ACCEPT_REPLICAS}")
+
+
+@lru_cache(maxsize=128)  # the same all minute long
+def _keys(writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
+    names = (
+        keys.SEALED,
+        keys.writer(writer),
+        keys.PENDING,
+        keys.ids(minute),
+        keys.stats(minute),
+        keys.prefix(minute),
+    )
+    return (*names, keys.reply(writer)) if keeps_replies else names
+
+
+@lru_cache(maxsize=4)
+def _minute_args(minute: Minute) -> tuple[str | int, ...]:
+    return (str(minute), minute.number, str(minute - 1))

@@ -1,0 +1,83 @@
+"""System checks: wrong settings fail when a process starts, not at the first call."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from counter.connection import connect
+from counter.health import problems
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+@register()
+def check_redis_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E001: REDIS_URL names no Redis."""
+    if urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
+        return []
+    return [
+        Error(
+            f"REDIS_URL is {settings.REDIS_URL!r}, which is not the url of a Redis or Valkey.",
+            hint="Write it like redis://localhost:6379/0.",
+            id="tally.E001",
+        )
+    ]
+
+
+@register()
+def check_bootstrap_servers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E002: KAFKA_BOOTSTRAP_SERVERS names no brokers."""
+    servers = settings.KAFKA_BOOTSTRAP_SERVERS.split(",")
+    if all(name and port.isdigit() for name, _, port in (s.strip().rpartition(":") for s in servers)):
+        return []
+    return [
+        Error(
+            f"KAFKA_BOOTSTRAP_SERVERS is {settings.KAFKA_BOOTSTRAP_SERVERS!r}.",
+            hint="Write it like localhost:9092, several with commas between them.",
+            id="tally.E002",
+        )
+    ]
+
+
+@register()
+def check_sink(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E003: ACCEPT_SINK is none of the known ones."""
+    if settings.ACCEPT_SINK == "redis":
+        return []
+    return [
+        Error(
+            f"ACCEPT_SINK is {settings.ACCEPT_SINK!r}.",
+            hint="The one there is: redis.",
+            id="tally.E003",
+        )
+    ]
+
+
+@register()
+def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E004: REDIS_BUCKETS is a number that is not there."""
+    if settings.REDIS_BUCKETS == 1:
+        return []
+    return [
+        Error(
+            f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}.",
+            hint="The one there is: 1.",
+            id="tally.E004",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_redis(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W001: Redis does not answer, or would lose counts. Part of `migrate` and `check --database default`."""
+    if not databases:
+        return []
+    return [
+        Warning(problem, hint="docs/operations.md, Redis", id="tally.W001") for problem in problems(connect())
+    ]

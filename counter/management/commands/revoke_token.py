@@ -1,0 +1,23 @@
+"""`manage.py revoke_token`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rest_framework.authtoken.models import Token
+
+
+class Command(BaseCommand):
+    """The counterpart of `drf_create_token`."""
+
+    help = "Revoke the token of a user, who can read no longer with it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The user."""
+        parser.add_argument("username")
+
+    def handle(self, *args: Any, username: str, **options: Any) -> None:
+        """Delete it."""
+        deleted, _ = Token.objects.filter(user__username=username).delete()
+        if not deleted:
+            raise CommandError(f"{username} has no token")
+        self.stdout.write(f"the token of {username} is revoked")

@@ -1,0 +1,59 @@
+"""`manage.py set_last_published`."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from counter.connection import connect
+from counter.management.report import ReportCommand
+from counter.minute import Minute
+from counter.store import CountStore
+
+MEANING = """\
+From now on {minute} counts as the last published minute, whatever the topic unique-counts says.
+
+  - Minutes up to {minute} are never published. What Redis still has of them is DELETED at the next flush:
+    {lost}
+  - Publishing goes on with {next}. If the topic has that minute already, it is there twice.
+
+This is for a topic that was lost or is damaged, and for nothing else."""
+
+
+class Command(ReportCommand):
+    """An operator's way out, where publishing has stopped because the topic can't be trusted."""
+
+    help = "Say which minute was published last, where the topic unique-counts can't."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The minute and `--yes`, beside `--json`."""
+        super().add_arguments(parser)
+        parser.add_argument("minute", help="yyyyMMddHHmm, in UTC")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """Asks first."""
+        published, store = _parse(options["minute"]), CountStore(connect())
+        if published >= Minute.at(store.now()):
+            raise CommandError(f"the minute {published} is not over yet")
+        lost = [str(each) for each in store.pending(published)]
+        if not options["yes"]:
+            self._ask(published, lost)
+        store.override(published)
+        return {
+            "last_published": str(published),
+            "dropped": lost,
+        }, f"the last published minute is {published}"
+
+    def _ask(self, published: Minute, lost: list[str]) -> None:
+        self.stderr.write(
+            MEANING.format(minute=published, next=published + 1, lost=", ".join(lost) or "it has none")
+        )
+        if input(f"Write {published} once more to go on: ") != str(published):
+            raise CommandError("nothing was changed")
+
+
+def _parse(text: str) -> Minute:
+    try:
+        return Minute.parse(text)
+    except ValueError as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,29 @@
+"""ReportCommand: a command that says what it found, to people or with `--json` to programs."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from redis.exceptions import RedisError
+
+
+class ReportCommand(BaseCommand):
+    """Subclasses have `report`."""
+
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """`--json`."""
+        parser.add_argument("--json", action="store_true", help="write JSON instead of text")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run it."""
+        try:
+            facts, text = self.report(**options)
+        except RedisError as error:
+            raise CommandError(f"Redis does not answer: {error}") from error
+        self.stdout.write(json.dumps(facts) if options["json"] else text)
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """What there is to say: for programs, and for people."""
+        raise NotImplementedError
