@@ -1,0 +1,33 @@
+"""`manage.py rebuild_history`."""
+
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tasks import history
+from tasks.brokers import KafkaAway
+from tasks.published_log import NoTopic, PublishedLog
+from tasks.records import BadRecord
+
+CHUNK = 1000
+
+
+class Command(BaseCommand):
+    """Make the history again from the topic."""
+
+    help = "Make the history of published minutes again from the topic; changes nothing but the database."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Says how far it is, a line for every so many records."""
+        count = 0
+        try:
+            with PublishedLog() as log:
+                records = log.all()
+                while chunk := list(islice(records, CHUNK)):
+                    history.restore(chunk)
+                    count += len(chunk)
+                    self.stdout.write(f"{count} minutes, up to {chunk[-1].record.minute}")
+        except (KafkaAway, NoTopic, BadRecord) as error:
+            raise CommandError(f"after {count} minutes: {error}") from error
+        self.stdout.write(f"The history has all {count} minutes of the topic.")
