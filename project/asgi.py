@@ -1,0 +1,51 @@
+"""The web application: the paths in front of Django, and their life from start to drain."""
+
+import asyncio
+import os
+from typing import cast
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+django = cast("App", get_asgi_application())
+
+from django.conf import settings  # noqa: E402  (all of these need Django's settings)
+
+from counter.api.accepting import callbacks  # noqa: E402
+from counter.batch_path import BatchPath  # noqa: E402
+from counter.batcher import Batcher  # noqa: E402
+from counter.connection import connect_async  # noqa: E402
+from counter.hot_path import App, HotPath, Receive, Scope, Send  # noqa: E402
+from counter.request_body import BodyLimit  # noqa: E402
+from counter.token_guard import TokenGuard  # noqa: E402
+from project.checking import check_settings  # noqa: E402
+
+check_settings()
+batcher = Batcher(connect_async())
+limited = BodyLimit(django)
+batches = BatchPath(limited, connect_async)
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """All but the hot path: batches, Django's requests, and the one lifespan."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    else:
+        await batches(scope, receive, send)
+
+
+async def live(receive: Receive, send: Send) -> None:
+    """From the server's start to its stop, which answers all calls that are under way."""
+    await receive()
+    await batcher.start()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await batcher.stop()
+    await batches.stop()
+    await asyncio.to_thread(callbacks().stop)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+application: App = HotPath(serve, batcher)
+if settings.ACCEPT_TOKEN:
+    application = TokenGuard(application, refuse=limited, token=settings.ACCEPT_TOKEN)

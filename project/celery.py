@@ -1,0 +1,54 @@
+"""Celery: the app, its queues, and the beat that hints at every minute's end.
+
+A hint may be lost, doubled or late without harm: the flush drains every closed minute, whoever calls it.
+"""
+
+import os
+from logging.config import dictConfig
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from django.conf import settings
+from kombu import Exchange, Queue
+
+from project.checking import check_settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+app = Celery("tally")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+for module in ("flush", "callbacks"):
+    app.autodiscover_tasks(["tasks"], related_name=module)
+app.set_default()  # in every thread of a web process, too
+
+FLUSH = "tasks.flush.flush_closed_minutes"
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+
+
+app.conf.task_queues = (_queue("tally.flush"), _queue("tally.callbacks"))
+app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
+app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
+app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
+
+
+@setup_logging.connect
+def log_as_django_does(**kwargs: Any) -> None:
+    """Keep Celery's hands off: one set-up for all processes."""
+    dictConfig(settings.LOGGING)
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_wrong_settings(**kwargs: Any) -> None:
+    """Before anything is taken from a queue."""
+    check_settings()
+
+
+@worker_ready.connect
+def flush_at_start(**kwargs: Any) -> None:
+    """What closed while no worker ran need not wait for the next tick."""
+    app.send_task(FLUSH)
