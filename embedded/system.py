@@ -1,0 +1,117 @@
+"""What `make run` runs, where, and with which environment."""
+
+import fcntl
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from embedded.kafka import Kafka
+from embedded.ports import MAX_PORT, why_taken
+from embedded.valkey import Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
+
+PROGRAMS = {
+    "web": "granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
+    " --http1-buffer-size 65536 --host {host} --port {port} project.asgi:application",
+    "worker": "celery --quiet -A project worker --hostname flush@%h --queues tally.flush --concurrency 2",
+    # On their own, or slow endpoints would keep the flush waiting.
+    "callbacks": "celery --quiet -A project worker --hostname callbacks@%h --queues tally.callbacks"
+    " --pool threads --concurrency 16",
+    "beat": "celery --quiet -A project beat --pidfile=",
+}
+
+
+class CannotRunError(Exception):
+    """Tally can't be started; the message says why, and what to do."""
+
+
+class System:
+    """Tally's programs, and the servers it needs that have no address of their own in the environment."""
+
+    def __init__(self) -> None:
+        self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
+        self.port = _port("PORT", 8000)
+        self.servers: dict[str, Valkey | Kafka] = {}
+        self.environment = os.environ | {"TALLY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        self._ports = {"PORT": (EVERYWHERE, self.port)}
+        if not os.environ.get("REDIS_URL"):
+            valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))
+            self.environment["REDIS_URL"] = valkey.url
+            self._ports["REDIS_PORT"] = (HERE, valkey.port)
+        if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            kafka = self.servers["kafka"] = Kafka(self.home / "kafka", _port("KAFKA_PORT", 9092))
+            self.environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
+            self._ports["KAFKA_PORT"] = (HERE, kafka.port)
+
+    @property
+    def url(self) -> str:
+        """Where Tally answers on this machine."""
+        return f"http://{HERE}:{self.port}"
+
+    def log(self, name: str) -> Path:
+        """Where a program or a server of that name writes."""
+        return self.home / "logs" / f"{name}.log"
+
+    @property
+    def programs(self) -> dict[str, list[str]]:
+        """The commands of Tally's own programs, by name."""
+        return {
+            name: [sys.executable, "-m", *command.format(host=EVERYWHERE, port=self.port).split()]
+            for name, command in PROGRAMS.items()
+        }
+
+    def is_ready(self) -> bool:
+        """Whether Tally accepts calls."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """The home as this run's alone, and its ports found free; raises CannotRunError."""
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotRunError(
+                    f"Tally runs in {self.home} already: stop it, or set TALLY_HOME"
+                ) from None
+            self._check_ports()
+            yield
+
+    def prepare(self) -> None:
+        """Have all that the programs need, on the first run with downloads; raises CannotRunError."""
+        self.environment["SECRET_KEY"] = os.environ.get("SECRET_KEY") or self._secret_key()
+        for name, server in self.servers.items():
+            try:
+                server.prepare()
+            except (OSError, RuntimeError) as error:
+                raise CannotRunError(f"{name}: {error}") from error
+
+    def _check_ports(self) -> None:
+        for variable, (host, port) in self._ports.items():
+            if reason := why_taken(host, port):
+                raise CannotRunError(f"Port {port}: {reason}. Set {variable} to another one")
+
+    def _secret_key(self) -> str:
+        path = self.home / "secret_key"
+        path.touch(mode=0o600)
+        if not path.read_text():
+            path.write_text(secrets.token_urlsafe(50))
+        return path.read_text()
+
+
+def _port(variable: str, default: int) -> int:
+    value = os.environ.get(variable) or str(default)
+    if not value.isdecimal() or not 0 < int(value) <= MAX_PORT:
+        raise CannotRunError(f"{variable} must be the number of a port, not {value!r}")
+    return int(value)
