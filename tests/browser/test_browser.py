@@ -1,0 +1,188 @@
+"""What an operator sees. The tests that let something go away come last: healing is slower than seeing."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import WAIT_MS, System
+from tests.processes import ServerProcess
+
+expect.set_options(timeout=WAIT_MS)
+
+CONTRAST_AND_LABELS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}
+
+
+def test_its_files_come_from_the_project(system: System) -> None:
+    """No debug mode, no collected files, no other server."""
+    for name in ("console/live.js", "console/vendor/uPlot.iife.min.js", "admin/css/base.css"):
+        assert httpx.get(f"{system.url}/static/{name}").status_code == 200
+    assert "StreamingHttpResponse must consume" not in system.web.output
+
+
+def test_a_minute_from_its_first_call_to_the_history(page: Page, system: System) -> None:
+    system.begin()
+    page.evaluate("window.sameDocument = true")
+    minute = system.accept(*range(50), *range(10))
+    row = page.locator(f"#m{minute}")
+    expect(row).to_contain_text("open")
+    expect(row).to_contain_text("60")
+    expect(page.locator(".verdict")).to_contain_text("Counts flow")
+    expect(row.locator("polyline")).to_have_count(1)
+    system.accept(*range(10))
+    expect(row).to_contain_text("70")
+    assert page.evaluate("window.sameDocument"), "the page was loaded again"
+
+    system.close(minute)
+    page.get_by_role("button", name="Flush now").click()
+    expect(page.locator(".outcome")).to_contain_text("Flushed: everything up to")
+    expect(row).to_have_count(0)
+    expect(page.get_by_role("region", name="Last published")).to_contain_text(f"{minute.start:%H:%M}")
+
+    page.get_by_role("link", name="All published minutes").click()
+    page.get_by_role("link", name=f"{minute.start:%Y-%m-%d %H:%M}").click()
+    for value in (str(minute), "50", "70"):
+        expect(page.locator("#content-main")).to_contain_text(value)
+
+
+def test_one_minute_and_its_ids(page: Page, system: System) -> None:
+    system.begin()
+    minute = system.accept(7, 7, 7, 8, 8, *range(100, 160))
+    page.get_by_role("link", name=f"{minute.start:%H:%M}", exact=True).click()
+    top = page.get_by_role("region", name="Top ids")
+    expect(top.get_by_role("status")).to_have_text("Of all ids.")
+    expect(top.get_by_role("row").nth(1)).to_have_text(re.compile(r"\s*7\s*3\s*"))
+    page.get_by_label("How often was the id").fill("8")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("output")).to_contain_text("8 was accepted 2 times")
+    all_ids = page.get_by_role("region", name="All ids")
+    expect(all_ids.get_by_role("row")).to_have_count(51)
+    page.get_by_role("link", name="Next page").click()
+    expect(all_ids.get_by_role("row").nth(1)).not_to_contain_text("7")
+
+
+def test_the_panels_know_who_is_there(page: Page) -> None:
+    for name, content in {
+        "Redis": "noeviction",
+        "Kafka": "127.0.0.1",
+        "Beat": "process",
+        "Workers": "alive",
+    }.items():
+        panel = page.get_by_role("article", name=name)
+        expect(panel).to_contain_text("OK")
+        expect(panel).to_contain_text(content)
+
+
+def test_charts_follow_the_span_and_the_theme(page: Page) -> None:
+    expect(page.locator(".u-wrap canvas")).to_have_count(3)
+    chart = page.locator("[data-chart=counts] .u-wrap")
+    expect(chart).to_have_attribute("aria-label", re.compile("calls at most"))
+    for span in ("day", "week"):
+        with page.expect_response(f"**/charts/{span}/"):
+            page.get_by_label(span).check()
+    light = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+    pixels = "() => document.querySelector('[data-chart=counts] canvas').toDataURL()"
+    before = page.evaluate(pixels)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"before => ({pixels})() !== before", arg=before)
+    assert page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != light
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_everyone_can_read_it(page: Page, system: System, theme: str, width: int) -> None:
+    system.begin()
+    minute = system.accept(1, 2, 3)
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 844})
+    for url in ("/admin/", f"/admin/counter/pendingminute/{minute}/", "/admin/counter/publishedminute/"):
+        page.goto(url)
+        expect(page.get_by_role("status").filter(has_text="…")).to_have_count(0)
+        expect(page.get_by_text("Asking …")).to_have_count(0)
+        found = Axe().run(page, context="#content", options=CONTRAST_AND_LABELS)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_keeps_its_place_while_the_page_refreshes(page: Page, system: System) -> None:
+    system.begin()
+    minute = system.accept(1)
+    link = page.locator(f"#a{minute}")
+    link.focus()
+    for _ in range(2):
+        with page.expect_response("**/live/"):
+            pass
+    system.accept(2, 3)
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Minute")
+
+
+def test_it_rests_while_nobody_looks(page: Page) -> None:
+    page.get_by_text("Asking …").first.wait_for(state="hidden")
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { get: () => window.isHidden, configurable: true })"
+    )
+    page.evaluate("window.isHidden = true")
+    page.wait_for_timeout(3_000)  # what is under way comes to its end
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(5_000)
+    assert asked == []
+    page.evaluate("window.isHidden = false")
+    with page.expect_response("**/live/"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_the_history_is_taken_along(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("link", name="All published minutes").click()
+    page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    download.value.save_as(tmp_path / "minutes.csv")
+    assert (tmp_path / "minutes.csv").read_text().startswith("minute,unique,total,published_at")
+
+
+def test_signed_out_it_says_so(page: Page) -> None:
+    page.context.clear_cookies()
+    expect(page.locator("#connection")).to_contain_text("You are signed out")
+
+
+def test_kafka_away_is_seen_and_its_return(page: Page, system: System, kafka_process: ServerProcess) -> None:
+    panel = page.get_by_role("article", name="Kafka")
+    expect(panel).to_contain_text("OK")
+    kafka_process.kill()
+    try:
+        expect(panel).to_contain_text("none answers")
+        expect(page.locator(".elsewhere")).to_be_visible()
+        system.accept(1)
+    finally:
+        kafka_process.start()
+    expect(panel).to_contain_text("OK")
+
+
+def test_redis_away_is_seen_and_its_return(page: Page, system: System, valkey_process: ServerProcess) -> None:
+    verdict = page.locator(".verdict")
+    valkey_process.kill()
+    try:
+        expect(verdict).to_contain_text("Redis is away")
+        expect(page.get_by_role("article", name="Workers")).to_contain_text("problem")
+    finally:
+        valkey_process.start()
+    expect(verdict).not_to_contain_text("Redis is away")
+    system.accept(1)
+    expect(verdict).to_contain_text("Counts flow")
+
+
+def test_the_server_away_is_said_and_its_return(page: Page, system: System, errors: list[str]) -> None:
+    connection = page.locator("#connection")
+    system.web.kill()
+    try:
+        expect(connection).to_contain_text("No answer from the server")
+    finally:
+        system.web.start()
+    expect(connection).to_be_empty()
+    errors[:] = [error for error in errors if "Failed to load resource" not in error]

@@ -1,0 +1,24 @@
+"""The page of the API, offline."""
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import WAIT_MS, System, complaint
+
+
+def test_the_docs_page_works_offline_and_can_make_a_call(browser: Browser, system: System) -> None:
+    errors: list[str] = []
+    with browser.new_context(base_url=system.url) as context:
+        context.set_default_timeout(WAIT_MS)
+        context.route(lambda url: not url.startswith(system.url), lambda route: route.abort())
+        page = context.new_page()
+        page.on("console", lambda message: errors.extend(complaint(message)))
+        page.on("requestfailed", lambda request: errors.append(request.url))
+        page.goto("/api/docs/")
+        for path in ("/api/verve/accept", "/api/v1/accept/", "/api/v1/minutes/", "/readyz"):
+            expect(page.locator(f'[data-path="{path}"]').first).to_be_visible(timeout=WAIT_MS)
+        call = page.locator("#operations-accepting-accept_batch")
+        call.click()
+        call.get_by_role("button", name="Try it out").click()
+        call.get_by_role("button", name="Execute").click()
+        expect(call.locator(".live-responses-table")).to_contain_text('"accepted": 3', timeout=WAIT_MS)
+    assert errors == []

@@ -1,0 +1,107 @@
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.commands.flush import Command as Flush
+
+from counter.connection import connect
+from counter.store import CountStore
+from embedded.kafka import Kafka
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tests.processes import ServerProcess, run, wait_until
+from tests.proxy import Proxy, proxy_to, two_ways
+from tests.web import manage
+
+HOME = Path(os.environ["TALLY_HOME"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _djangos_own_flush() -> Iterator[None]:
+    """Django's tests empty the database with a command `flush`; let it be Django's, not Tally's."""
+
+    def call(name: str, **options: object) -> None:
+        call_command(Flush() if name == "flush" else name, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.test.testcases.call_command", call)
+        yield
+
+
+@pytest.fixture(scope="session")
+def valkey_process() -> Iterator[ServerProcess]:
+    """The Valkey of the session. Whoever stops it starts it again."""
+    process = ServerProcess(Valkey(HOME / "valkey", int(os.environ["REDIS_PORT"])))
+    with run(process):
+        yield process
+
+
+@pytest.fixture(scope="session")
+def kafka_proxy() -> Iterator[Proxy]:
+    """Another way to the Kafka of the session, which leads through a proxy. Whoever bends it heals it."""
+    with proxy_to(free_port()) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def kafka_process(kafka_proxy: Proxy) -> Iterator[ServerProcess]:
+    """The Kafka of the session. Whoever stops it starts it again."""
+    port = int(os.environ["KAFKA_PORT"])
+    process = ServerProcess(Kafka(HOME / "kafka", port, properties=two_ways(port, kafka_proxy)))
+    with run(process):
+        yield process
+
+
+@pytest.fixture
+def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
+    """An empty Valkey."""
+    with connect() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def store(valkey: redis.Redis) -> CountStore:
+    """The store over an empty Valkey."""
+    return CountStore(valkey)
+
+
+@pytest.fixture
+def kafka(kafka_process: ServerProcess) -> None:
+    """A Kafka with new, empty topics."""
+    new_topics()
+
+
+def new_topics() -> None:
+    """Replace the topics by empty ones."""
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    for future in admin.delete_topics([UNIQUE_COUNTS, ID_COUNTS]).values():
+        with suppress(KafkaException):  # there was none
+            future.result()
+    wait_until(lambda: not {UNIQUE_COUNTS, ID_COUNTS} & set(admin.list_topics().topics), "topics are gone")
+    wait_until(lambda: len(create_topics()) == 2, "topics are made")
+    wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
+
+
+@pytest.fixture(scope="session")
+def token() -> str:
+    """What may read, of a user in the database of the test run's processes."""
+    manage("migrate", "--verbosity", "0")
+    manage(
+        "createsuperuser",
+        "--noinput",
+        "--username",
+        "ada",
+        "--email",
+        "",
+        DJANGO_SUPERUSER_PASSWORD="lovelace",
+    )
+    return manage("drf_create_token", "ada").split()[2]

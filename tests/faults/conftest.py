@@ -1,0 +1,68 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from counter.store import CountStore
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tests.conftest import HOME
+from tests.faults.points import Faults
+from tests.faults.tally import Tally, Worker
+from tests.processes import ROOT, ServerProcess, run
+from tests.web import serving
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """The database that processes write the history into; the test's own is another one."""
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="session")
+def faults() -> Faults:
+    folder = HOME / "faults"
+    os.environ["TALLY_FAULTS"] = str(folder)
+    return Faults(folder)
+
+
+@pytest.fixture
+def tally(valkey: redis.Redis, store: CountStore, kafka: None, faults: Faults) -> Iterator[Tally]:
+    """Callers and flushes of an empty Tally."""
+    with closing(Tally(valkey, store)) as tally:
+        yield tally
+    faults.disarm()
+
+
+@pytest.fixture(scope="session")
+def worker(
+    valkey_process: ServerProcess, kafka_process: ServerProcess, database: None, faults: Faults
+) -> Iterator[Worker]:
+    """A worker of two children, whose points can be armed. Whoever stops it starts it again."""
+    worker = Worker("worker", "--concurrency=2")
+    with run(worker):
+        worker.wait_ready()
+        yield worker
+
+
+@pytest.fixture
+def web(valkey: redis.Redis) -> Iterator[str]:
+    """The url of a web server with two processes."""
+    with serving(workers=2) as url:
+        yield url
+
+
+@pytest.fixture
+def own_valkey(settings: Settings, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A Valkey of the test alone, where calls and flushes of this process go."""
+    valkey = Valkey(tmp_path / "valkey", free_port())
+    settings.REDIS_URL = valkey.url
+    process = ServerProcess(valkey)
+    with run(process):
+        yield process

@@ -1,0 +1,121 @@
+"""Tally as its callers and its operators see it: calls go in, minutes end, flush tasks are sent."""
+
+import os
+from collections import Counter, defaultdict
+
+import redis
+
+from counter import keys
+from counter.connection import connect_for_accept
+from counter.minute import Minute
+from counter.recorder import Recorder
+from counter.store import CountStore
+from project.celery import FLUSH, app
+from tests.checker import Calls, verify
+from tests.conftest import HOME
+from tests.processes import BIN, Process, wait_until
+
+IDS = range(1100)
+"""Two chunks of a settle."""
+
+
+class Worker(Process):
+    """A real Celery worker. Its points may be armed."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        options = ("--without-gossip", "--without-mingle", "--without-heartbeat", *arguments)
+        command = [str(BIN / "celery"), "-A", "tests.faults.app", "worker", "-n", f"{name}@%h", *options]
+        super().__init__(command, HOME / f"{name}.log")
+        self._starts = 0
+
+    def start(self) -> None:
+        super().start()
+        self._starts += 1
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: self.output.count(" ready.") >= self._starts, f"a worker is ready, see {self.log}")
+
+
+class Tally:
+    """One system under test. Its minutes end when the test says so."""
+
+    def __init__(self, valkey: redis.Redis, store: CountStore) -> None:
+        self.valkey = valkey
+        self.store = store
+        self.calls = Calls()
+        self.log: list[tuple[str, int, int]] = []
+        """What unique-counts must hold when all that has ended is published."""
+        self._client = connect_for_accept()
+        self._recorder = Recorder(self._client)
+        self._minutes: dict[Minute, Counter[int]] = defaultdict(Counter)
+
+    def close(self) -> None:
+        """Hang up, as callers do."""
+        self._client.close()
+
+    def accept(self, *ids: int) -> Minute:
+        """Calls that are answered `ok`; in which minute."""
+        minute = self._recorder.record(ids).minute
+        self.calls.ok.update(ids)
+        self._minutes[minute].update(ids)
+        return minute
+
+    def end_minute(self) -> Minute:
+        """End the minute of the last calls, as if the clock had; it may have ended one before by itself."""
+        pending = self.store.pending()
+        if not self.store.sealed():
+            self.store.begin_at(pending[0])
+        self.store.seal(pending[-1])
+        ended = {minute for minute, _, _ in self.log}
+        for minute in pending:
+            if str(minute) not in ended:
+                counts = self._minutes[minute]
+                self.log.append((str(minute), len(counts), counts.total()))
+        return pending[-1]
+
+    def end_two_minutes(self) -> None:
+        """One of two chunks, and a small one."""
+        self.accept(*IDS[:600])
+        self.accept(*IDS[500:])
+        self.end_minute()
+        self.accept(1, 1, 2)
+        self.end_minute()
+
+    def send_flush(self) -> None:
+        """A tick."""
+        app.send_task(FLUSH)
+
+    def break_lease(self) -> None:
+        """Let the next flusher in at once, instead of when a dead one's lease has run out."""
+        self.valkey.delete(keys.LOCK)
+
+    def wait_settled(self) -> None:
+        """Until nothing that has ended is left in Redis, and nobody works on it."""
+        last = Minute.parse(self.log[-1][0])
+        wait_until(
+            lambda: self.store.settled() == last and not self.valkey.exists(keys.LOCK),
+            f"{last} is settled",
+        )
+
+    def flush(self) -> None:
+        """A tick, and all that follows from it."""
+        self.send_flush()
+        self.wait_settled()
+
+    def forget(self, last: Minute) -> None:
+        """Expect no more of what was published up to there: it went with its topic."""
+        for minute in [minute for minute in self._minutes if minute <= last]:
+            self.calls.ok -= self._minutes.pop(minute)
+        self.log = [row for row in self.log if row[0] > str(last)]
+
+    def verify(self) -> None:
+        """Every promise, and the log that there would be without any fault."""
+        assert verify(self.calls, self.valkey).unique_counts == self.log
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

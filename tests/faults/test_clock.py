@@ -1,0 +1,87 @@
+"""Redis's clock jumps, and comes back: no published minute changes, and the flusher stops and says so."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from counter.connection import connect
+from counter.minute import Minute
+from counter.store import CountStore
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tasks.flush import Flush
+from tasks.watermark import Halt
+from tests.checker import verify
+from tests.faults.tally import Tally
+from tests.processes import ServerProcess, run, wait_until
+from tests.reading import unique_counts
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
+
+
+class Clock:
+    """The clock of one Valkey."""
+
+    def __init__(self, file: Path, store: CountStore) -> None:
+        self._file = file
+        self._store = store
+
+    def jump(self, by: str, seconds: float) -> None:
+        """To `by` from the true time, as faketime writes it, which is so many seconds."""
+        before = self._store.now()
+        self._file.write_text(by)
+        wait_until(lambda: abs(self._store.now() - before) > abs(seconds) / 2, f"the clock jumps by {by}")
+
+
+@pytest.fixture
+def faketime() -> str:
+    """The library that is loaded into Valkey."""
+    if not shutil.which("faketime") and not os.environ.get("CI"):
+        pytest.skip("faketime is not installed")
+    return next(str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+
+
+@pytest.fixture
+def jumping(faketime: str, settings: Settings, tmp_path: Path) -> Iterator[tuple[Tally, Clock]]:
+    """Tally over a Valkey whose clock can jump."""
+    file = tmp_path / "clock"
+    file.write_text("+0")
+    valkey = Valkey(tmp_path / "valkey", free_port())
+    settings.REDIS_URL = valkey.url
+    env = {
+        "LD_PRELOAD": faketime,
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with run(ServerProcess(valkey, env)), closing(connect()) as client:
+        store = CountStore(client)
+        with closing(Tally(client, store)) as tally:
+            yield tally, Clock(file, store)
+
+
+@pytest.mark.parametrize(("by", "seconds"), [("-5m", -300), ("+1d", 86400)])
+def test_a_jump_and_back(jumping: tuple[Tally, Clock], by: str, seconds: float) -> None:
+    tally, clock = jumping
+    tally.end_two_minutes()
+    Flush(tally.store).run()
+    published = Minute.parse(tally.log[-1][0])
+    clock.jump(by, seconds)
+    accepted = tally.accept(1, 2, 3)
+    assert accepted > published
+    with pytest.raises(Halt, match="clocks"):
+        Flush(tally.store).run()
+    assert unique_counts() == tally.log
+    clock.jump("+0", seconds)
+    now = tally.accept(7)
+    assert published < now <= published + 2
+    tally.store.seal(now)
+    Flush(tally.store).run()
+    seen = verify(tally.calls, tally.valkey)
+    assert seen.unique_counts[:2] == tally.log
+    assert (str(accepted) in seen.waiting) == (accepted > now), "tomorrow's calls wait for tomorrow"

@@ -1,0 +1,194 @@
+"""A commit whose outcome nobody knows, and a stray one that comes too late."""
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, Producer
+from django.conf import settings as django_settings
+
+from counter.minute import Minute
+from counter.store import Stats
+from tasks import published_log, publisher, steps
+from tasks.brokers import KafkaAway, StartOver, client_config
+from tasks.flush import Flush
+from tasks.publisher import TRANSACTIONAL_ID
+from tasks.records import UniqueCount
+from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.watermark import Halt
+from tests.conftest import new_topics
+from tests.faults.tally import Tally
+from tests.processes import wait_until
+from tests.proxy import END_TXN, Cut, Proxy, Rule, Towards, kafka_requests
+from tests.reading import id_counts, unique_counts
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def proxy(kafka_proxy: Proxy, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The flush's only way to Kafka, with little patience."""
+    settings.KAFKA_BOOTSTRAP_SERVERS = f"127.0.0.1:{kafka_proxy.port}"
+    monkeypatch.setattr(publisher, "TRY_SECONDS", 1.0)
+    monkeypatch.setattr(publisher, "CALL_SECONDS", 3.0)
+    yield kafka_proxy
+    kafka_proxy.heal()
+
+
+def is_end_txn(towards: Towards, data: bytes) -> bool:
+    return towards is Towards.SERVER and any(key == END_TXN for key, _ in kafka_requests(data))
+
+
+def lose_the_request(proxy: Proxy) -> Rule:
+    """Kafka never hears of the commit."""
+
+    def rule(towards: Towards, data: bytes) -> bytes:
+        if is_end_txn(towards, data):
+            proxy.refuse()
+            raise Cut
+        return data
+
+    return rule
+
+
+def lose_the_response(proxy: Proxy) -> Rule:
+    """Kafka commits, and nobody hears of it."""
+    sent: list[bytes] = []
+
+    def rule(towards: Towards, data: bytes) -> bytes:
+        if is_end_txn(towards, data):
+            sent.append(data)
+        elif sent and towards is Towards.CLIENT:
+            proxy.refuse()
+            raise Cut
+        return data
+
+    return rule
+
+
+@pytest.mark.parametrize(("lose", "committed"), [(lose_the_request, False), (lose_the_response, True)])
+def test_a_commit_of_unknown_outcome_ends_in_one_copy(
+    tally: Tally, proxy: Proxy, lose: Callable[[Proxy], Rule], committed: bool
+) -> None:
+    tally.end_two_minutes()
+    before = set(tally.valkey.scan_iter("[0-9]*"))
+    proxy.rule = lose(proxy)
+    with pytest.raises(KafkaAway):
+        Flush(tally.store).run()
+    assert set(tally.valkey.scan_iter("[0-9]*")) == before, "nothing is deleted"
+    proxy.heal()
+    if committed:
+        wait_until(lambda: unique_counts() == tally.log, "Kafka had committed")
+    Flush(tally.store).run()
+    tally.verify()
+
+
+def test_a_lost_response_of_one_connection_is_asked_for_again(tally: Tally, proxy: Proxy) -> None:
+    tally.end_two_minutes()
+    seen: list[str] = []
+
+    def rule(towards: Towards, data: bytes) -> bytes:
+        if is_end_txn(towards, data):
+            seen.append("request")
+        elif seen == ["request"] and towards is Towards.CLIENT:
+            seen.append("cut")
+            raise Cut
+        return data
+
+    proxy.rule = rule
+    Flush(tally.store).run()
+    assert seen == ["request", "cut", "request"]
+    tally.verify()
+
+
+def test_what_cannot_be_read_back_is_not_deleted(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when the commit was acknowledged."""
+    tally.end_two_minutes()
+    before = set(tally.valkey.scan_iter("[0-9]*"))
+
+    def lose_the_topic(point: str) -> None:
+        if point == "6b.commit.after":
+            new_topics()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "watchers", [lose_the_topic])
+        patch.setattr(published_log, "READ_SECONDS", 3.0)
+        with pytest.raises((KafkaAway, StartOver, Halt)):
+            Flush(tally.store).run()
+    assert set(tally.valkey.scan_iter("[0-9]*")) == before
+    Flush(tally.store).run()
+    tally.verify()
+
+
+class Stray:
+    """The EndTxn request of a transaction that is over, to be sent again later."""
+
+    def __init__(self) -> None:
+        self._frame = b""
+
+    def capture(self, towards: Towards, data: bytes) -> bytes:
+        """A rule: keeps the last one that passes."""
+        if towards is Towards.SERVER:
+            for api_key, frame in kafka_requests(data):
+                if api_key == END_TXN:
+                    self._frame = frame
+        return data
+
+    def replay(self, commit: bool) -> int:
+        """Send it to the broker, as a commit or as an abort; the code of its answer."""
+        frame = self._frame[:-1] + (b"\1" if commit else b"\0")
+        host, port = django_settings.KAFKA_BOOTSTRAP_SERVERS.split(":")
+        with socket.create_connection((host, int(port))) as broker, broker.makefile("rb") as answers:
+            broker.sendall(frame)
+            (length,) = struct.unpack(">i", answers.read(4))
+            _, _, code = struct.unpack_from(">iih", answers.read(length))
+        return int(code)
+
+
+STRAYS = pytest.mark.parametrize("commit", [True, False], ids=["commit", "abort"])
+
+
+@STRAYS
+def test_a_delayed_end_of_an_earlier_transaction_is_rejected(
+    tally: Tally, proxy: Proxy, commit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray, codes = Stray(), []
+
+    def strike(point: str) -> None:
+        if point == "6b.commit.before" and tally.store.settled():
+            codes.append(stray.replay(commit))
+
+    monkeypatch.setattr(steps, "watchers", [strike])
+    proxy.rule = stray.capture
+    for _ in range(2):
+        tally.end_two_minutes()
+        Flush(tally.store).run()
+    assert codes == [KafkaError.INVALID_PRODUCER_EPOCH]
+    tally.verify()
+
+
+@STRAYS
+def test_the_same_on_a_reused_producer_loses_data(tally: Tally, proxy: Proxy, commit: bool) -> None:
+    """The test of the test: what a new producer for every transaction is good for."""
+    stray = Stray()
+    proxy.rule = stray.capture
+    producer = Producer(client_config() | {"transactional.id": TRANSACTIONAL_ID})
+    producer.init_transactions()
+    minute = Minute(29_000_000)
+
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce(ID_COUNTS, b'{"minute": "%s", "id": 42, "count": 1}' % str(minute).encode(), b"42")
+        producer.flush()
+        if len(unique_counts()) == 1:
+            assert stray.replay(commit) == 0, "it passes for the present transaction's"
+            wait_until(lambda: len(id_counts()) == 1 + commit, "half a minute is seen, or its half is gone")
+        record = UniqueCount(minute, Stats(1, 1), datetime.now(UTC))
+        producer.produce(UNIQUE_COUNTS, record.value, record.key)
+        producer.commit_transaction()
+        minute += 1
+    assert len(unique_counts()) == 2, "the commit succeeded all the same"
+    assert len(id_counts()) == 1 + commit

@@ -1,0 +1,78 @@
+"""Kafka is gone: for long, or in the middle of a transaction. Accepting goes on, and all is made up for."""
+
+import os
+from signal import SIGCONT
+
+import pytest
+
+from tests.faults.points import Faults
+from tests.faults.tally import Tally, Worker
+from tests.processes import ServerProcess, wait_until
+
+GOT_NOT_THROUGH = "did not get through"
+
+
+def test_accepting_goes_on_and_the_backlog_drains_in_order(
+    tally: Tally, worker: Worker, kafka_process: ServerProcess
+) -> None:
+    tally.end_two_minutes()
+    tally.flush()
+    before = worker.output.count(GOT_NOT_THROUGH)
+    kafka_process.kill()
+    try:
+        tally.send_flush()
+        for id in range(30):
+            tally.accept(id, id, 7)
+            tally.end_minute()
+        wait_until(lambda: worker.output.count(GOT_NOT_THROUGH) > before, "Kafka counts as away")
+        tally.accept(1)
+    finally:
+        kafka_process.start()
+    tally.flush()
+    tally.verify()
+
+
+STAGES = [
+    "2.init/init_transactions.before",
+    "6b.begin.after",
+    "6b.id_counts.after",
+    "6b.commit/commit_transaction.before",
+    "6b.commit/commit_transaction.after",
+    "6c.read_back/poll.before",
+]
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=[] if "commit" in stage else pytest.mark.slow) for stage in STAGES]
+)
+def test_killed_in_a_transaction(
+    tally: Tally, worker: Worker, faults: Faults, kafka_process: ServerProcess, stage: str
+) -> None:
+    tally.end_two_minutes()
+    faults.arm(stage, "stop")
+    tally.send_flush()
+    wait_until(faults.fired, f"at {stage}")
+    kafka_process.kill()
+    kafka_process.start()
+    os.kill(faults.fired() or 0, SIGCONT)
+    tally.wait_settled()
+    tally.verify()
+
+
+@pytest.mark.parametrize("stage", [pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES])
+def test_killed_in_a_transaction_and_away_for_long(
+    tally: Tally, worker: Worker, faults: Faults, kafka_process: ServerProcess, stage: str
+) -> None:
+    tally.end_two_minutes()
+    before = worker.output.count(GOT_NOT_THROUGH)
+    faults.arm(stage, "stop")
+    tally.send_flush()
+    wait_until(faults.fired, f"at {stage}")
+    kafka_process.kill()
+    try:
+        os.kill(faults.fired() or 0, SIGCONT)
+        wait_until(lambda: worker.output.count(GOT_NOT_THROUGH) > before, "Kafka counts as away")
+    finally:
+        kafka_process.start()
+    tally.flush()
+    tally.verify()

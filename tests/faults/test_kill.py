@@ -1,0 +1,121 @@
+"""SIGKILL before and after each step of the flush and each call in it: the same final log."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from counter import keys
+from counter.connection import connect
+from counter.minute import Minute
+from counter.store import CountStore
+from tests.checker import verify
+from tests.conftest import new_topics
+from tests.faults.points import Faults
+from tests.faults.tally import Tally, Worker, is_alive
+from tests.processes import wait_until
+
+CALLS = {
+    "1.lock": ["SET"],
+    "2.init": ["EVALSHA", "init_transactions"],
+    "3.last": ["TIME", "GET", "get_watermark_offsets", "assign", "poll"],
+    "4.raise": ["EVALSHA"],
+    "5.leftovers": ["ZRANGEBYSCORE"],
+    "6.closed": ["TIME", "GET"],
+    "6a.seal": ["EVALSHA", "ZRANGEBYSCORE", "pipeline", "LLEN", "HINCRBY"],
+    "6b.begin": ["begin_transaction"],
+    "6b.id_counts": ["LRANGE", "MGET", "produce", "EVALSHA"],
+    "6b.unique_count": ["produce"],
+    "6b.commit": ["EVALSHA", "commit_transaction"],
+    "6c.read_back": ["assign", "poll"],
+    "6c.published": ["DEL"],
+    "6d.record": [],
+    "6e.settle": ["EVALSHA"],
+    "7.clock": ["TIME"],
+    "7.unlock": ["EVALSHA"],
+}
+"""Every step of a flush, and every call in it, in the order of their first time."""
+
+AGAIN = {
+    "3.last/GET": [2, 3],
+    "6b.id_counts/produce": [700],
+    "6b.id_counts/MGET": [2],
+    "6e.settle/EVALSHA": [2, 3, 4, 5],
+}
+"""Calls that are worth a kill at a later time, too: the settle of two minutes takes three chunks."""
+
+MOMENTS = ("before", "after")
+STEPS = [(f"{step}.{moment}", 1) for step in CALLS for moment in MOMENTS]
+CALLS_OF_STEPS = [
+    (f"{step}/{call}.{moment}", occurrence)
+    for step, calls in CALLS.items()
+    for call in calls
+    for occurrence in [1, *AGAIN.get(f"{step}/{call}", [])]
+    for moment in MOMENTS
+]
+
+
+@pytest.fixture(scope="module")
+def long_lived(worker: Worker) -> Iterator[Tally]:
+    """One Tally through all kills: every one of them must leave it sound for the next."""
+    with connect() as valkey:
+        valkey.flushall()
+        new_topics()
+        with closing(Tally(valkey, CountStore(valkey))) as tally:
+            tally.end_two_minutes()
+            tally.flush()
+            yield tally
+
+
+def test_the_list_of_points_is_complete(long_lived: Tally, faults: Faults) -> None:
+    """And no call is made outside a step."""
+    before = len(faults.reached())
+    long_lived.end_two_minutes()
+    long_lived.flush()
+    reached = {point.rpartition(".")[0] for point in faults.reached()[before:]}
+    calls = {f"{step}/{call}" for step, calls in CALLS.items() for call in calls}
+    assert {name for name in reached if not name.endswith("/SCRIPT LOAD")} == calls | CALLS.keys()
+
+
+@pytest.mark.parametrize(
+    ("point", "occurrence"), STEPS + [pytest.param(*call, marks=pytest.mark.slow) for call in CALLS_OF_STEPS]
+)
+def test_a_killed_flush_is_finished_by_the_next(
+    long_lived: Tally, faults: Faults, point: str, occurrence: int
+) -> None:
+    long_lived.end_two_minutes()
+    faults.arm(point, "kill", occurrence)
+    long_lived.send_flush()
+    wait_until(lambda: (pid := faults.fired()) and not is_alive(pid), f"killed at {point}")
+    long_lived.break_lease()
+    long_lived.flush()
+    long_lived.verify()
+
+
+@pytest.mark.parametrize(
+    "point", [f"3.last/{call}.{moment}" for call in ("ZRANGEBYSCORE", "SET") for moment in MOMENTS]
+)
+def test_the_first_flush_ever_may_be_killed_as_well(
+    tally: Tally, worker: Worker, faults: Faults, point: str
+) -> None:
+    """It alone decides where the log begins."""
+    tally.accept(1, 1, 2)
+    begin = backdate(tally)
+    faults.arm(point, "kill")
+    tally.send_flush()
+    wait_until(lambda: (pid := faults.fired()) and not is_alive(pid), f"killed at {point}")
+    tally.break_lease()
+    tally.send_flush()
+    wait_until(lambda: tally.store.settled() == begin, f"{begin} is settled")
+    assert verify(tally.calls, tally.valkey).unique_counts[0] == (str(begin), 2, 3)
+
+
+def backdate(tally: Tally) -> Minute:
+    """Let the calls so far have come three minutes ago, in a minute that is over."""
+    [minute] = tally.store.pending()
+    earlier = minute - 3
+    for key in tally.valkey.scan_iter(f"*{minute}*"):
+        tally.valkey.rename(key, key.replace(str(minute).encode(), str(earlier).encode()))
+    tally.valkey.delete(keys.PENDING)
+    tally.valkey.zadd(keys.PENDING, {str(earlier): str(earlier)})
+    return earlier

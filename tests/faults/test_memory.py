@@ -1,0 +1,56 @@
+"""Redis is full: calls are refused whole, and the flush, its queue and beat have room left to free memory."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+import redis
+from redis.exceptions import OutOfMemoryError
+
+from counter.batch import Unavailable
+from tasks.flush import Flush
+from tests.faults.tally import Tally, Worker
+
+
+@pytest.fixture
+def limited(tally: Tally) -> Iterator[redis.Redis]:
+    """Room for some ten thousand ids more."""
+    valkey = tally.valkey
+    used = valkey.info("memory")["used_memory"]
+    valkey.config_set("maxmemory", used * 2 + 1_000_000)
+    yield valkey
+    valkey.config_set("maxmemory", 0)
+
+
+def fill(tally: Tally) -> None:
+    """Call until it is refused."""
+    ids = count(10**15)
+    with pytest.raises(Unavailable, match="maxmemory"):
+        while True:
+            batch = [next(ids) for _ in range(500)]
+            tally.accept(*batch)
+
+
+def test_full_of_calls_the_worker_and_its_queue_go_on(
+    tally: Tally, worker: Worker, limited: redis.Redis
+) -> None:
+    for _ in range(2):
+        fill(tally)
+        limited.set("any key of beat's", "x" * 1000)
+        tally.end_minute()
+        tally.flush()
+        tally.verify()
+
+
+@pytest.mark.django_db
+def test_full_to_the_brim_the_flush_itself_still_works(tally: Tally, limited: redis.Redis) -> None:
+    tally.end_two_minutes()
+    Flush(tally.store).run()
+    fill(tally)
+    with pytest.raises(OutOfMemoryError):
+        for n in range(100_000):
+            limited.set(f"brim:{n}", "x" * 10_000)
+    tally.end_minute()
+    Flush(tally.store).run()
+    tally.verify()
+    tally.accept(1)

@@ -1,0 +1,92 @@
+"""Flush tasks in every number and order that a broker can make of them: a message is only a hint."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from project.celery import FLUSH, app
+from tests.faults.tally import Tally, Worker
+from tests.processes import run, wait_until
+
+QUEUE = "tally.flush"
+
+
+@pytest.fixture
+def four_workers(worker: Worker) -> Iterator[None]:
+    """The session's worker has two processes, and there are two more."""
+    others = [Worker("second", "--concurrency=1"), Worker("third", "--pool=solo")]
+    with ExitStack() as stack:
+        for other in others:
+            stack.enter_context(run(other))
+        for other in others:
+            other.wait_ready()
+        yield
+
+
+def send_twenty(tally: Tally) -> None:
+    for _ in range(20):
+        tally.send_flush()
+
+
+@pytest.mark.usefixtures("four_workers")
+def test_twenty_tasks_at_once_make_progress_and_no_duplicate(tally: Tally) -> None:
+    for _ in range(3):
+        tally.end_two_minutes()
+        send_twenty(tally)
+        tally.wait_settled()
+    tally.verify()
+
+
+@pytest.mark.usefixtures("four_workers")
+def test_twenty_tasks_whose_lease_is_broken_again_and_again(tally: Tally) -> None:
+    """They fence one another, which is a normal return, and one gets through."""
+    tally.end_two_minutes()
+    for _ in range(20):
+        tally.send_flush()
+        tally.break_lease()
+        time.sleep(0.1)
+    tally.flush()
+    tally.verify()
+
+
+def test_a_message_that_is_lost_is_made_up_for_by_the_next(tally: Tally, worker: Worker) -> None:
+    worker.stop()
+    tally.end_two_minutes()
+    tally.send_flush()
+    tally.valkey.delete(QUEUE)
+    tally.end_two_minutes()
+    worker.start()
+    worker.wait_ready()  # and sends itself a message, as every worker does
+    tally.wait_settled()
+    tally.verify()
+
+
+def test_a_message_that_comes_twice_or_an_hour_late_changes_nothing(tally: Tally, worker: Worker) -> None:
+    tally.end_two_minutes()
+    worker.stop()
+    app.send_task(FLUSH, task_id="same")
+    [message] = tally.valkey.lrange(QUEUE, 0, -1)
+    worker.start()
+    worker.wait_ready()
+    tally.wait_settled()
+    tally.verify()
+    for _ in range(3):
+        tally.end_two_minutes()
+        tally.valkey.lpush(QUEUE, message, message)
+        tally.wait_settled()
+        tally.valkey.lpush(QUEUE, message)
+        wait_until(lambda: not tally.valkey.llen(QUEUE), "it is taken")
+    tally.verify()
+
+
+def test_an_emptied_broker_takes_messages_again(tally: Tally, worker: Worker) -> None:
+    """Its bindings are gone as well."""
+    tally.end_two_minutes()
+    tally.flush()
+    for key in tally.valkey.scan_iter("_kombu*"):
+        tally.valkey.delete(key)
+    tally.end_two_minutes()
+    tally.flush()
+    tally.verify()

@@ -1,0 +1,68 @@
+"""Redis is killed, or its data damaged or put back: nothing acknowledged is lost, nothing published twice."""
+
+import shutil
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from counter.connection import connect, connect_for_accept
+from counter.recorder import Recorder
+from counter.store import CountStore
+from tasks.flush import Flush
+from tests.checker import Calls, verify_waiting
+from tests.faults.tally import Tally
+from tests.load import Load
+from tests.processes import Process, ServerProcess
+
+
+def test_no_call_is_lost_by_kills_under_load(
+    web: str, valkey: redis.Redis, valkey_process: ServerProcess
+) -> None:
+    with Load(web, clients=8) as load:
+        for _ in range(5):
+            load.wait_for(300)
+            valkey_process.kill()
+            valkey_process.start()
+        load.wait_for(300)
+    verify_waiting(load.calls, valkey)
+
+
+def test_a_torn_tail_refuses_to_start_with_a_clear_line(own_valkey: ServerProcess) -> None:
+    recorder = Recorder(connect_for_accept())
+    for id in range(100):
+        recorder.record([id])
+    own_valkey.kill()
+    [file] = own_valkey.server.home.glob("appendonlydir/*.incr.aof")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-7])
+    Process.start(own_valkey)  # which does not wait for it to answer
+    assert own_valkey.wait() != 0
+    assert "Unexpected end of file reading the append only file" in own_valkey.output
+    file.write_bytes(whole)
+    own_valkey.start()
+    with connect() as client:
+        verify_waiting(Calls(ok=Counter(range(100))), client)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_an_old_backup_publishes_nothing_twice(own_valkey: ServerProcess, tmp_path: Path) -> None:
+    with connect() as client, closing(Tally(client, CountStore(client))) as tally:
+        tally.end_two_minutes()
+        home, backup = own_valkey.server.home, tmp_path / "backup"
+        own_valkey.kill()
+        shutil.copytree(home, backup)
+        own_valkey.start()
+        Flush(tally.store).run()
+        own_valkey.kill()
+        shutil.rmtree(home)
+        backup.rename(home)
+        own_valkey.start()
+        Flush(tally.store).run()
+        tally.accept(1)
+        tally.end_minute()
+        Flush(tally.store).run()
+        tally.verify()

@@ -1,0 +1,121 @@
+"""ACCEPT_REPLICAS=1: what was answered `ok` is in the append-only file of a replica, too."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from signal import SIGCONT, SIGSTOP
+from typing import Any
+
+import pytest
+import redis
+
+from counter.batch import Unavailable
+from counter.batcher import Batcher
+from counter.connection import connect_async, connect_for_accept
+from counter.recorder import Recorder
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tests.checker import Calls, verify_waiting
+from tests.processes import ServerProcess, run, wait_until
+from tests.proxy import Cut, Proxy, Towards, proxy_to
+
+
+class Pair:
+    """A primary, and a replica that has caught up; calls go to whichever the proxy leads to."""
+
+    def __init__(
+        self, proxy: Proxy, primary: ServerProcess, replica: ServerProcess, replica_port: int
+    ) -> None:
+        self.proxy = proxy
+        self.primary = primary
+        self.replica = replica
+        self._replica_port = replica_port
+        self.client = redis.Redis(port=replica_port)
+
+    def fail_over(self) -> None:
+        self.primary.kill()
+        self.client.replicaof("NO", "ONE")
+        self.proxy.server_port = self._replica_port
+        self.proxy.cut()
+
+
+@pytest.fixture
+def pair(settings: Any, tmp_path: Any) -> Iterator[Pair]:
+    ports = free_port(), free_port()
+    primary = ServerProcess(Valkey(tmp_path / "primary", ports[0], {"repl-diskless-sync-delay": "0"}))
+    replica = ServerProcess(Valkey(tmp_path / "replica", ports[1], {"replicaof": f"127.0.0.1 {ports[0]}"}))
+    with ExitStack() as stack:
+        stack.enter_context(run(primary))
+        stack.enter_context(run(replica))
+        proxy = stack.enter_context(proxy_to(ports[0]))
+        settings.REDIS_URL = f"redis://127.0.0.1:{proxy.port}/0"
+        settings.ACCEPT_REPLICAS = 1
+        pair = Pair(proxy, primary, replica, ports[1])
+        with redis.Redis(port=ports[0], single_connection_client=True) as client:
+            wait_until(
+                lambda: client.incr("x") and client.waitaof(1, 1, 1000) == [1, 1], "the replica is in step"
+            )
+            client.delete("x")
+        yield pair
+
+
+@contextmanager
+def stopped(process: ServerProcess) -> Iterator[None]:
+    process.send(SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send(SIGCONT)
+
+
+def test_a_failover_loses_no_acknowledged_call(pair: Pair, settings: Any) -> None:
+    recorder = Recorder(connect_for_accept())
+    calls = Calls()
+    for n in range(200):
+        recorder.record([n, 7])
+        calls.ok.update([n, 7])
+    pair.fail_over()
+    assert not _accepts(recorder, calls), "there is no replica any more"
+    settings.ACCEPT_REPLICAS = 0
+    wait_until(lambda: _accepts(recorder, calls), "accepting again")
+    verify_waiting(calls, pair.client)
+
+
+def _accepts(recorder: Recorder, calls: Calls) -> bool:
+    try:
+        recorder.record([1])
+    except Unavailable:
+        calls.unknown[1] += 1
+        return False
+    calls.ok[1] += 1
+    return True
+
+
+@pytest.mark.parametrize("lose_the_connection", [False, True])
+def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connection: bool) -> None:
+    """Nor when a batch is repeated over another connection than the one that wrote it."""
+    recorder = Recorder(connect_for_accept())
+    recorder.record([1])
+    struck: list[int] = []
+
+    def cut_once(towards: Towards, data: bytes) -> bytes:
+        if towards is Towards.CLIENT and not struck:
+            struck.append(1)
+            raise Cut
+        return data
+
+    with stopped(pair.replica):
+        if lose_the_connection:
+            pair.proxy.rule = cut_once
+        with pytest.raises(Unavailable):
+            recorder.record([2])
+    verify_waiting(Calls(ok=Counter([1]), unknown=Counter([2])), pair.client)
+
+
+async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
+    batcher = Batcher(connect_async())
+    await batcher.start()
+    assert await batcher.record(1)
+    with stopped(pair.replica):
+        assert await batcher.record(2) is None
+    await batcher.stop()

@@ -1,0 +1,51 @@
+"""SIGTERM of a worker and of a beat, with work under way. The web's is in tests/test_shutdown.py."""
+
+from signal import SIGTERM
+
+import pytest
+
+from tests.conftest import HOME
+from tests.faults.points import Faults
+from tests.faults.tally import Tally, Worker
+from tests.processes import BIN, Process, run, wait_until
+from tests.reading import unique_counts
+
+
+@pytest.mark.parametrize("point", ["6b.commit.before", "6e.settle/EVALSHA.after"])
+def test_a_worker_finishes_the_minute_that_it_is_at(
+    tally: Tally, worker: Worker, faults: Faults, point: str
+) -> None:
+    tally.end_two_minutes()
+    faults.arm(point, "delay")
+    tally.send_flush()
+    wait_until(faults.fired, f"in the middle, at {point}")
+    try:
+        assert worker.stop() == 0
+        tally.wait_settled()
+        tally.verify()
+    finally:
+        worker.start()
+        worker.wait_ready()
+
+
+def test_a_worker_stops_under_load_of_tasks(tally: Tally, worker: Worker) -> None:
+    for _ in range(5):
+        tally.end_two_minutes()
+        for _ in range(5):
+            tally.send_flush()
+    assert worker.stop() == 0
+    published = {row[0] for row in unique_counts()}
+    assert not published & {str(minute) for minute in tally.store.pending()}, "no minute is half done"
+    worker.start()
+    worker.wait_ready()
+    tally.flush()
+    tally.verify()
+
+
+def test_a_beat_stops_and_lets_go_of_the_lead(tally: Tally) -> None:
+    beat = Process([str(BIN / "celery"), "-A", "project", "beat", "--pidfile="], HOME / "beat.log")
+    with run(beat):
+        wait_until(lambda: tally.valkey.exists("redbeat::lock"), "it leads")
+        beat.send(SIGTERM)
+        assert beat.wait() == 0
+    assert not tally.valkey.exists("redbeat::lock")

@@ -1,0 +1,98 @@
+"""Load on a web server: clients that call without pause, and remember what they were told."""
+
+import http.client
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from counter.accepting import PATH
+from tests.checker import Calls
+from tests.processes import wait_until
+
+TIMEOUT_SECONDS = 10
+PAUSE_SECONDS = 0.05
+"""After a refusal; a caller that knew no pause would only count refusals."""
+
+
+class Client(threading.Thread):
+    """One caller, over one connection at a time."""
+
+    def __init__(self, url: str, seed: int, ids: int) -> None:
+        super().__init__(daemon=True)
+        self._netloc = urlsplit(url).netloc
+        self._random = random.Random(seed)
+        self._ids = ids
+        self.calls = Calls()
+        self.wrong: Counter[tuple[int, bytes]] = Counter()
+        self.running = True
+
+    def run(self) -> None:
+        with closing(http.client.HTTPConnection(self._netloc, timeout=TIMEOUT_SECONDS)) as connection:
+            while self.running:
+                self._call(connection, self._random.randrange(self._ids))
+
+    def _call(self, connection: http.client.HTTPConnection, id: int) -> None:
+        try:
+            connection.request("GET", f"{PATH}?id={id}")
+            answer = connection.getresponse()
+            self._remember(id, answer.status, answer.read())
+        except ConnectionRefusedError:
+            time.sleep(PAUSE_SECONDS)  # nobody has heard of the call
+        except (OSError, http.client.HTTPException):
+            self.calls.unknown[id] += 1
+            connection.close()
+            time.sleep(PAUSE_SECONDS)
+
+    def _remember(self, id: int, status: int, body: bytes) -> None:
+        if (status, body) == (200, b"ok"):
+            self.calls.ok[id] += 1
+        else:
+            self.calls.unknown[id] += 1
+            time.sleep(PAUSE_SECONDS)
+            if (status, body) != (503, b"failed"):
+                self.wrong[status, body] += 1
+
+
+class Load:
+    """Clients for the time of the block; after it `calls` is what all of them were told."""
+
+    def __init__(self, url: str, clients: int = 4, ids: int = 500, seed: int = 0) -> None:
+        self._clients = [Client(url, seed + n, ids) for n in range(clients)]
+
+    def __enter__(self) -> Self:
+        for client in self._clients:
+            client.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            client.running = False
+        for client in self._clients:
+            client.join()
+
+    @property
+    def calls(self) -> Calls:
+        """What was answered so far."""
+        calls = Calls()
+        for client in self._clients:
+            assert not client.wrong, f"answers that no caller should see: {client.wrong}"
+            calls.ok.update(client.calls.ok.copy())
+            calls.unknown.update(client.calls.unknown.copy())
+        return calls
+
+    @property
+    def acknowledged(self) -> int:
+        """How many calls were answered `ok` so far."""
+        return sum(client.calls.ok.total() for client in self._clients)
+
+    def wait_for(self, calls: int) -> None:
+        """Until so many more are acknowledged."""
+        wanted = self.acknowledged + calls
+        wait_until(lambda: self.acknowledged >= wanted, f"{calls} more calls are acknowledged")

@@ -1,0 +1,290 @@
+"""Mutants: one guard at a time is taken out of a copy of the tree, and a test must fail.
+
+`python -m tests.mutants [word]` prints a table; with a word, only of the guards whose name has it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.processes import ROOT
+
+TIMEOUT_SECONDS = 600
+FAILED = 1
+"""pytest's exit status when tests failed, and not for another reason."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A guard, how to take it out, and the test that must notice."""
+
+    guard: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    test: str
+
+
+def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
+    return Mutant(guard, file, edits, test)
+
+
+COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
+CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
+PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
+
+MUTANTS = (
+    mutant(
+        "a new producer for every transaction",
+        PUBLISHER,
+        f"{COMMIT}a_delayed_end_of_an_earlier_transaction_is_rejected",
+        ("self._producer = Producer(", "self._producer = _kept("),
+        (
+            "        self._call(self._producer.init_transactions)",
+            "        if self._producer not in _ready:\n"
+            "            self._call(self._producer.init_transactions)\n"
+            "            _ready.append(self._producer)",
+        ),
+        (
+            "class Transaction:",
+            "_ready: list[Producer] = []\n\n\n"
+            "def _kept(config: dict[str, object]) -> Producer:\n"
+            "    return _ready[0] if _ready else Producer(config)\n\n\n"
+            "class Transaction:",
+        ),
+    ),
+    mutant(
+        "one transactional id: the fence",
+        PUBLISHER,
+        f"{ZOMBIE}an_overtaken_flusher_changes_nothing[6b.commit/commit_transaction.before-1]",
+        (
+            '                "transactional.id": TRANSACTIONAL_ID,',
+            '                "transactional.id": f"{TRANSACTIONAL_ID}-{time.time()}",',
+        ),
+        (
+            "        while True:\n            self._keep_alive()\n            try:",
+            "        while True:\n            try:",
+        ),
+    ),
+    mutant(
+        "a commit of unknown outcome is not taken for success",
+        FLUSHER,
+        f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
+        ("import logging\n", "import logging\nfrom contextlib import suppress\n"),
+        (
+            "            offsets = transaction.commit()",
+            "            with suppress(KafkaAway):\n                transaction.commit()",
+        ),
+        ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
+    ),
+    mutant(
+        "read back before deleting",
+        FLUSHER,
+        f"{COMMIT}what_cannot_be_read_back_is_not_deleted",
+        ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
+    ),
+    mutant(
+        "delete only after the commit: 6b before 6e",
+        FLUSHER,
+        f"{KILL}a_killed_flush_is_finished_by_the_next[6b.commit.before-1]",
+        (
+            '        with step("6b.commit"):',
+            "        for minute, of in stats:\n"
+            "            if of.total:\n"
+            "                self._settle(minute)\n"
+            '        with step("6b.commit"):',
+        ),
+    ),
+    mutant(
+        "read_committed",
+        "tasks/published_log.py",
+        f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
+        ('"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
+    ),
+    mutant(
+        "leftovers are settled",
+        FLUSHER,
+        f"{KILL}a_killed_flush_is_finished_by_the_next[6d.record.after-1]",
+        (
+            "                for minute in self._store.pending(watermark):",
+            "                for minute in []:",
+        ),
+    ),
+    mutant(
+        "the watermark raises the seal",
+        FLUSHER,
+        "tests/faults/test_redis_killed.py::test_an_old_backup_publishes_nothing_twice",
+        ("                self._store.seal(watermark)", "                pass"),
+    ),
+    mutant(
+        "the lease: one flusher works at a time",
+        "counter/store.py",
+        f"{FLUSH}only_one_flusher_works_at_a_time",
+        ("        return self._held\n", "        return True\n"),
+    ),
+    mutant(
+        "an index that does not fit its stats",
+        FLUSHER,
+        f"{FLUSH}an_index_that_does_not_fit_stops_it",
+        ("                self._store.check(minute, stats)", "                pass"),
+    ),
+    mutant(
+        "the clocks of Redis and worker agree",
+        "tasks/watermark.py",
+        "tests/faults/test_clock.py::test_a_jump_and_back",
+        (" > MAX_CLOCK_DIFFERENCE_SECONDS:", " > 10**9:"),
+    ),
+    mutant(
+        "a topic that lost its end",
+        "tasks/watermark.py",
+        f"{FLUSH}a_topic_that_lost_its_last_records_stops_it",
+        ("if settled and settled > watermark:", "if False:"),
+    ),
+    mutant(
+        "an empty topic is not a new one",
+        "tasks/watermark.py",
+        f"{FLUSH}a_topic_without_records_stops_it_when_minutes_were_sealed",
+        (
+            "    if sealed := store.sealed():\n        raise Halt(",
+            "    if sealed := None:\n        raise Halt(",
+        ),
+    ),
+    mutant(
+        "a topic that is gone",
+        "tasks/published_log.py",
+        "tests/faults/test_topic.py::test_deleted_topics_stop_the_flush_until_an_operator_has_spoken",
+        (", KafkaError._UNKNOWN_PARTITION)", ")"),
+    ),
+    mutant(
+        "accept.lua: no write in a sealed minute",
+        ACCEPT,
+        f"{MODEL} tests/faults/test_size.py::test_writers_race_the_seal[100000]",
+        ("local is_now = minute == now and ARGV[1] > sealed", "local is_now = minute == now"),
+    ),
+    mutant(
+        "accept.lua: the batch's number",
+        ACCEPT,
+        f"{CUT}a_batch_of_the_hot_path_counts_once",
+        ("if last and tonumber(ARGV[4]) <= tonumber(last) then", "if false then"),
+    ),
+    mutant(
+        "accept.lua: the number is looked at before the minute",
+        ACCEPT,
+        "tests/test_batcher.py::test_a_repeated_batch_counts_once_even_after_its_minute",
+        (
+            "if last and tonumber(ARGV[4]) <= tonumber(last) then",
+            "if last and tonumber(ARGV[4]) <= tonumber(last)\n"
+            "  and ARGV[1] > (redis.call('GET', KEYS[1]) or '') then",
+        ),
+    ),
+    mutant(
+        "accept.lua: room is left for the flush and its queue",
+        ACCEPT,
+        "tests/faults/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
+        ("local FULL = 0.9", "local FULL = 2"),
+    ),
+    mutant(
+        "accept.lua: a repeat writes, so that WAITAOF waits",
+        ACCEPT,
+        f"{REPLICA}without_the_replica_no_call_is_acknowledged",
+        ("  redis.call('EXPIRE', KEYS[2], WRITER_TTL_SECONDS)\n", ""),
+    ),
+    mutant(
+        "enough replicas hold the batch",
+        "counter/batch.py",
+        f"{REPLICA}without_the_replica_no_call_is_acknowledged",
+        ("    if not primary or replicas < settings.ACCEPT_REPLICAS:", "    if False:"),
+    ),
+    mutant(
+        "redis-py does not repeat by itself",
+        "counter/connection.py",
+        "tests/test_accept_call.py::test_redis_away_is_a_503_within_a_second_and_heals_by_itself",
+        ("        retry=Retry(NoBackoff(), 0),\n", ""),
+    ),
+    mutant(
+        "settle.lua: only what is sealed",
+        "counter/lua/settle.lua",
+        MODEL,
+        ("if not sealed or minute > sealed then", "if false then"),
+    ),
+    mutant(
+        "settle.lua: by chunks",
+        "counter/store.py",
+        "tests/faults/test_size.py::test_a_minute_of_a_million_calls[1000000]",
+        ("args=[str(minute), CHUNK]", "args=[str(minute), 10**6]"),
+    ),
+    mutant(
+        "an append-only file that is cut short is not loaded",
+        "embedded/valkey.py",
+        "tests/faults/test_redis_killed.py::test_a_torn_tail_refuses_to_start_with_a_clear_line",
+        ('"aof-load-truncated": "no"', '"aof-load-truncated": "yes"'),
+    ),
+    mutant(
+        "no answer before Redis has answered",
+        "counter/batcher.py",
+        f"{CUT}a_batch_of_the_hot_path_counts_once",
+        ("group.outcome.set_result(await self._commit(group.ids))", "group.outcome.set_result(True)"),
+    ),
+)
+
+
+def main() -> None:
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [mutant for mutant in MUTANTS if word in mutant.guard]
+    survivors = 0
+    print("| guard taken out | where | test | it |\n| --- | --- | --- | --- |", flush=True)
+    for mutant in chosen:
+        outcome = judge(mutant)
+        survivors += outcome != "fails"
+        tests = " ".join(f"`{name.partition('::')[2] or name}`" for name in mutant.test.split())
+        print(f"| {mutant.guard} | `{mutant.file}` | {tests} | {outcome} |", flush=True)
+    sys.exit(f"{survivors} of {len(chosen)} were not noticed" if survivors else 0)
+
+
+def judge(mutant: Mutant) -> str:
+    """What the mutant's test does with it: `fails`, as it must, or something else."""
+    with tempfile.TemporaryDirectory(prefix="tally-mutant-") as folder:
+        tree = Path(folder)
+        for path in tracked():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, tree / path)
+        if (status := run(tree, mutant.test)) != 0:
+            return f"does not even pass without it ({status})"
+        for before, after in mutant.edits:
+            text = (tree / mutant.file).read_text()
+            assert text.count(before) == 1, f"{mutant.guard}: {before!r} is there {text.count(before)} times"
+            (tree / mutant.file).write_text(text.replace(before, after))
+        status = run(tree, mutant.test)
+        return "fails" if status == FAILED else "**passes**" if status == 0 else f"can't run ({status})"
+
+
+def tracked() -> Iterator[Path]:
+    """The files of the tree, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    )
+    return (path for name in listed.stdout.decode().splitlines() if (ROOT / (path := Path(name))).is_file())
+
+
+def run(tree: Path, tests: str) -> int:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", *tests.split()]
+    with (tree / "pytest.log").open("w") as log:
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    return done.returncode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Real processes for tests: started, waited for, killed, and never left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Protocol
+
+DEADLINE_SECONDS = 60
+POLL_SECONDS = 0.02
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Server(Protocol):
+    """An embedded Valkey or Kafka."""
+
+    home: Path
+
+    @property
+    def command(self) -> list[str]: ...
+    def prepare(self) -> None: ...
+    def is_ready(self) -> bool: ...
+
+
+def wait_until(holds: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Return as soon as `holds()` is true; fail, saying `what` did not happen, after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} seconds in vain: {what}"
+        time.sleep(POLL_SECONDS)
+
+
+class Process:
+    """One process in a group of its own, with its output in `log`."""
+
+    def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+        self._command = command
+        self._env = os.environ | (env or {})
+        self.log = log
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    def send(self, number: Signals) -> None:
+        """To this process alone."""
+        self._popen.send_signal(number)
+
+    def send_all(self, number: Signals) -> None:
+        """To its whole group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
+
+    def wait(self) -> int:
+        return self._popen.wait(DEADLINE_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        self.send(SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, as when the machine's plug is pulled."""
+        self.send_all(SIGKILL)
+        self.wait()
+
+
+class ServerProcess(Process):
+    """An embedded server; it answers when `start` returns."""
+
+    def __init__(self, server: Server, env: dict[str, str] | None = None) -> None:
+        server.prepare()
+        super().__init__(server.command, server.home / "server.log", env)
+        self.server = server
+
+    def start(self) -> None:
+        super().start()
+        wait_until(self.server.is_ready, f"{type(self.server).__name__} answers, see {self.log}")
+
+
+@contextmanager
+def run(process: Process) -> Iterator[None]:
+    """Start it, and leave nothing of it behind."""
+    try:
+        process.start()
+        yield
+    finally:
+        process.kill()

@@ -1,0 +1,22 @@
+"""Settings of the test run: servers, ports and data of its own, for its processes as well."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from embedded.ports import free_port
+
+home = tempfile.mkdtemp(prefix="tally-test-")
+atexit.register(shutil.rmtree, home, ignore_errors=True)
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="project.settings",
+    SECRET_KEY="only-for-tests",
+    TALLY_HOME=home,
+    REDIS_PORT=str(free_port()),
+    KAFKA_PORT=str(free_port()),
+)
+for name in ("REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "CELERY_BROKER_URL", "DATABASE_URL", "ACCEPT_TOKEN"):
+    os.environ.pop(name, None)
+
+from project.settings import *  # noqa: E402, F403

@@ -1,0 +1,100 @@
+"""The soak: the whole of Tally under load and under faults, then the checker's verdict.
+
+`python -m tests.soak [--seconds 60] [--seed N]`; its exit status is 0 when every promise held.
+"""
+
+import argparse
+import atexit
+import os
+import random
+import shutil
+import sys
+import time
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+import django
+
+django.setup()
+
+from tests.checker import verify  # noqa: E402  (needs Django's settings)
+from tests.load import Load  # noqa: E402
+from tests.processes import wait_until  # noqa: E402
+from tests.soak.nemesis import Nemesis  # noqa: E402
+from tests.soak.stack import HOME, Stack, running_stack  # noqa: E402
+
+CLIENTS = 6
+END_MINUTE_SECONDS = 2.0
+PROGRESS_SECONDS = 5.0 if not sys.stdout.isatty() else 0.5
+TURN_SECONDS = 0.1
+DRAIN_SECONDS = 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    print(f"SEED={arguments.seed} SECONDS={arguments.seconds:.0f}", flush=True)
+    try:
+        soak(arguments.seconds, arguments.seed)
+    except BaseException:
+        atexit.unregister(shutil.rmtree)
+        print(f"logs and data: {HOME}")
+        raise
+
+
+def soak(seconds: float, seed: int) -> None:
+    """Raises AssertionError when a promise was broken, saying which."""
+    with running_stack() as stack:
+        nemesis = Nemesis(stack, seed)
+        with Load(stack.url, CLIENTS, seed=seed) as load:
+            try:
+                torment(stack, nemesis, load, seconds)
+            finally:
+                nemesis.heal_all()
+        judge(stack, nemesis, load)
+
+
+def torment(stack: Stack, nemesis: Nemesis, load: Load, seconds: float) -> None:
+    begin = ended = shown = time.monotonic()
+    while (now := time.monotonic()) < begin + seconds:
+        stack.keep()
+        nemesis.act()
+        if now > ended + END_MINUTE_SECONDS:
+            ended = now
+            stack.end_minute()
+        if now > shown + PROGRESS_SECONDS:
+            shown = now
+            show(now - begin, nemesis, load)
+        time.sleep(TURN_SECONDS)
+
+
+def show(seconds: float, nemesis: Nemesis, load: Load) -> None:
+    """The live line."""
+    calls, faults = load.calls, nemesis.faults
+    line = f"{seconds:5.0f} s  {calls.ok.total():>8} ok  {calls.unknown.total():>6} unknown"
+    print(f"{line}  {faults.total():>4} faults", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+
+
+def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
+    """Raises AssertionError unless every promise was kept."""
+
+    def drained() -> bool:
+        stack.keep()
+        time.sleep(1)
+        return stack.is_drained()
+
+    wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
+    calls = load.calls
+    seen = verify(calls, stack.client)
+    for name, count in sorted(nemesis.faults.items()):
+        print(f"{count:5}  {name}")
+    print(
+        f"{calls.ok.total()} calls acknowledged, {calls.unknown.total()} of unknown outcome,"
+        f" {len(seen.unique_counts)} minutes published, {nemesis.faults.total()} faults:"
+        " nothing lost, nothing doubled"
+    )
+
+
+main()

@@ -1,0 +1,84 @@
+"""Wrong settings are told when a process starts."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import redis
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from embedded.ports import free_port
+from tests.conftest import HOME
+from tests.processes import BIN, ROOT, Process, run, wait_until
+
+
+def found(**options: list[str]) -> set[str]:
+    return {check.id for check in run_checks(**options) if (check.id or "").startswith("tally.")}  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "id"),
+    [
+        ("REDIS_URL", "localhost:6379", "tally.E001"),
+        ("REDIS_URL", "http://localhost", "tally.E001"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost", "tally.E002"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "", "tally.E002"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,b", "tally.E002"),
+        ("ACCEPT_SINK", "kafak", "tally.E003"),
+        ("REDIS_BUCKETS", 16, "tally.E004"),
+    ],
+)
+def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:
+    assert found() == set()
+    setattr(settings, name, value)
+    assert found() == {id}
+
+
+def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:
+    settings.REDIS_URL = settings.KAFKA_BOOTSTRAP_SERVERS = settings.ACCEPT_SINK = "?"
+    wrong = [check for check in run_checks() if (check.id or "").startswith("tally.")]
+    assert len(wrong) == 3
+    assert all(check.hint for check in wrong)
+
+
+@pytest.mark.parametrize(("directive", "value"), [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")])
+@pytest.mark.django_db
+def test_a_redis_that_would_lose_counts_is_found(valkey: redis.Redis, directive: str, value: str) -> None:
+    before = valkey.config_get(directive)
+    assert found(databases=["default"]) == set()
+    valkey.config_set(directive, value)
+    try:
+        assert found(databases=["default"]) == {"tally.W001"}
+    finally:
+        valkey.config_set(directive, before[directive] or "")
+
+
+def test_manage_py_refuses_to_start() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"],
+        cwd=ROOT,
+        env=os.environ | {"ACCEPT_SINK": "kafak"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "(tally.E003) ACCEPT_SINK is 'kafak'." in done.stderr
+
+
+def test_the_web_server_refuses_to_start() -> None:
+    command = [str(BIN / "granian"), "--interface", "asgi", "--port", str(free_port())]
+    web = Process([*command, "project.asgi:application"], HOME / "wrong.log", {"REDIS_URL": "localhost"})
+    with run(web):
+        wait_until(lambda: not web.is_running(), "the server gives up")
+    assert "tally.E001" in web.output
+
+
+def test_the_worker_refuses_to_start() -> None:
+    command = [str(BIN / "celery"), "-A", "project", "worker"]
+    worker = Process(command, HOME / "wrong-worker.log", {"KAFKA_BOOTSTRAP_SERVERS": "localhost"})
+    with run(worker):
+        wait_until(lambda: not worker.is_running(), "the worker gives up")
+    assert "tally.E002" in worker.output

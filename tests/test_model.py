@@ -1,0 +1,167 @@
+"""Accepting, sealing, settling and recovery against a model, with clients interleaved command by command.
+
+The state machine sends what clients send one command at a time: batches new, repeated and long overdue,
+seals, and settles of which each may be left half done and taken up again by another. After every command
+Redis must hold what the model says, no more and no less.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from redis.exceptions import ResponseError
+
+from counter import keys, store
+from counter.batch import SCRIPT, Accepted, Batch, Writer
+from counter.connection import connect
+from counter.minute import EPOCH, Minute
+from counter.store import CountStore, Stats
+
+WRITERS = st.integers(0, 2)
+IDS = st.lists(st.integers(-2, 5), min_size=1, max_size=6)
+
+
+class Tally(RuleBasedStateMachine):
+    """What Redis must hold: minutes with their counts, and how far they are sealed and published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis = connect()
+        self.redis.flushall()
+        self.store = CountStore(self.redis)
+        self.writers = [Writer() for _ in range(3)]
+        self.under_way: dict[int, Batch] = {}
+        self.counted: list[Batch] = []
+        self.counts: dict[Minute, Counter[int]] = {}
+        self.sealed = self.published = EPOCH
+        self.settlers: list[tuple[Minute, Iterator[int]]] = []
+
+    def teardown(self) -> None:
+        self.redis.close()
+
+    # Callers
+
+    @rule(writer=WRITERS, ids=IDS)
+    def begin_batch(self, writer: int, ids: list[int]) -> None:
+        """Of a writer that has none under way: the earlier one was answered, or given up."""
+        self.under_way[writer] = self.writers[writer].batch(ids)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def send_batch(self, data: st.DataObject) -> None:
+        """Or send it again, its answer being lost."""
+        batch = self.under_way[data.draw(st.sampled_from(sorted(self.under_way)))]
+        answer = self.send(batch)
+        if answer is None:
+            return  # refused: it will be sent again for another minute
+        assert answer.minute == batch.writer.minute
+        if batch in self.counted:
+            assert answer.new is None
+            return
+        of_minute = self.counts.setdefault(answer.minute, Counter())
+        assert answer.minute > self.sealed, "no write lands in a sealed minute"
+        assert answer.new == len(set(batch.ids) - set(of_minute))
+        of_minute.update(batch.ids)
+        self.counted.append(batch)
+
+    @precondition(lambda self: self.counted)
+    @rule(data=st.data())
+    def an_old_batch_arrives_late(self, data: st.DataObject) -> None:
+        """Whatever it says now, nothing may count again: the invariants will see it."""
+        batch = data.draw(st.sampled_from(self.counted))
+        minute = batch.writer.minute
+        assert self.send(batch) is not None
+        assert batch.writer.minute == minute
+
+    # Flushers
+
+    @rule(ahead=st.integers(-1, 2))
+    def seal(self, ahead: int) -> None:
+        """The present minute, or one further on; or an older one, by a flusher that is late."""
+        present = max([Minute.at(self.store.now()), self.sealed + 1, *self.counts])
+        self.store.seal(present + (ahead - 1))
+        self.sealed = max(self.sealed, present + (ahead - 1))
+
+    @rule()
+    def publish(self) -> None:
+        """All that is sealed: what is read is what Kafka would get, and then it never changes."""
+        for minute in self.store.pending(self.sealed):
+            if minute > self.published:
+                counts = self.counts[minute]
+                [stats] = self.store.stats([minute])
+                assert stats == Stats(len(counts), counts.total())
+                self.store.check(minute, stats)
+                assert dict(self.read(minute)) == counts
+        self.published = self.sealed
+
+    @rule()
+    def begin_settles(self) -> None:
+        """A flusher finds what is published and not yet settled; a minute may have several of them."""
+        for minute in self.store.pending(self.published):
+            self.settlers.append((minute, self.store.settle(minute)))
+
+    @precondition(lambda self: self.settlers)
+    @rule(data=st.data())
+    def settle_a_chunk(self, data: st.DataObject) -> None:
+        """By any of them, in any order, also long after another has finished the minute."""
+        minute, settler = data.draw(st.sampled_from(self.settlers))
+        if next(settler, 0) == 0:
+            self.settlers.remove((minute, settler))
+            self.counts.pop(minute, None)
+
+    @precondition(lambda self: any(minute > self.sealed for minute in self.counts))
+    @rule()
+    def settle_what_is_not_sealed(self) -> None:
+        """Whoever asks for it: it could still be counting."""
+        with pytest.raises(ResponseError, match="NOTSEALED"):
+            next(self.store.settle(max(self.counts)))
+
+    @rule()
+    def crash(self) -> None:
+        """Every flusher is gone, and what it did is as far as it got."""
+        self.settlers.clear()
+
+    # What must hold
+
+    @invariant()
+    def what_is_not_published_is_all_there(self) -> None:
+        for minute, counts in self.counts.items():
+            if minute > self.published:
+                assert dict(self.read(minute)) == counts
+                assert self.store.stats([minute]) == [Stats(len(counts), counts.total())]
+                assert minute in self.store.pending()
+
+    @invariant()
+    def what_is_settled_is_gone(self) -> None:
+        names = {name.decode() for name in self.redis.scan_iter(count=1000)}
+        own = {keys.SEALED, keys.SETTLED, keys.PENDING} | {
+            keys.writer(writer.name) for writer in self.writers
+        }
+        minutes = {name.removeprefix("tally:ids:").removeprefix("tally:stats:")[:12] for name in names - own}
+        assert minutes <= {str(minute) for minute in self.counts}
+        assert set(self.store.pending()) == set(self.counts)
+
+    @invariant()
+    def time_never_runs_back(self) -> None:
+        assert (self.store.sealed() or EPOCH) == self.sealed
+
+    def send(self, batch: Batch) -> Accepted | None:
+        return batch.read(self.redis.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args))
+
+    def read(self, minute: Minute) -> list[tuple[int, int]]:
+        return [count for chunk in self.store.counts(minute) for count in chunk]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "CHUNK", 2)
+
+
+@pytest.mark.usefixtures("valkey_process")
+class TestTally(Tally.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(
+        max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    )

@@ -1,0 +1,51 @@
+"""A web server of Tally's, and what it takes to read from it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from embedded.ports import free_port
+from tests.processes import BIN, ROOT, Process, run, wait_until
+
+LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
+
+
+@contextmanager
+def serving(interface: str = "asgi", workers: int = 1, **env: str) -> Iterator[str]:
+    """The base url of a web server that runs as long."""
+    port = free_port()
+    options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
+    with run(
+        Process(
+            [str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], "web.log"), env
+        )
+    ):
+        wait_until(lambda: _answers(port), "web answers")
+        yield f"http://127.0.0.1:{port}"
+
+
+def manage(*arguments: str, **env: str) -> str:
+    """What `manage.py` writes to its standard output."""
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | env, check=True, capture_output=True, text=True, timeout=120
+    )
+    return done.stdout
+
+
+def metric(url: str, name: str) -> float:
+    """The value of a sample in `/metrics`, 0 where there is none."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
