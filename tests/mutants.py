@@ -118,7 +118,7 @@ MUTANTS = (
     mutant(
         "the watermark raises the seal",
         FLUSHER,
-        "tests/faults/test_redis_killed.py::test_an_old_backup_publishes_nothing_twice",
+        f"{FLUSH}an_old_backup_in_which_a_published_minute_is_open_is_settled",
         ("                self._store.seal(watermark)", "                pass"),
     ),
     mutant(

@@ -4,14 +4,19 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
 
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from tests.processes import wait_until
+
+TIMEOUT_SECONDS = 30
 
 
-def read(topic: str) -> list[dict[str, Any]]:
-    """Every committed value of the topic, partition by partition, in order."""
+def records(topic: str) -> list[tuple[bytes, bytes]]:
+    """(key, value) of every committed record of the topic, partition by partition, in order."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
@@ -23,22 +28,44 @@ def read(topic: str) -> list[dict[str, Any]]:
             "fetch.wait.max.ms": 10,  # the end of an empty partition is worth no wait
         }
     )
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    values: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    ended: set[int] = set()
-    while len(ended) < len(partitions):
-        message = consumer.poll(30)
+    found: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+    left = len(partitions)
+    while left:
+        message = consumer.poll(TIMEOUT_SECONDS)
         assert message, "Kafka does not answer"
-        partition = message.partition() or 0
         if message.error():
-            ended.add(partition)
-            continue
-        value = json.loads(message.value() or b"")
-        assert (message.key() or b"").decode() == str(value["id" if topic == ID_COUNTS else "minute"])
-        values[partition].append(value)
+            left -= 1
+        else:
+            found[message.partition() or 0].append((message.key() or b"", message.value() or b""))
     consumer.close()
-    return [value for partition in sorted(values) for value in values[partition]]
+    return [record for partition in sorted(found) for record in found[partition]]
+
+
+def wait_for_markers(topic: str) -> None:
+    """Until no transaction is open: a commit is acknowledged before each partition has its marker."""
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
+
+    def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for partition in partitions}
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_SECONDS)
+        return {partition: future.result().offset for partition, future in futures.items()}
+
+    wait_until(
+        lambda: ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED),
+        f"no transaction is open in {topic}",
+    )
+
+
+def read(topic: str) -> list[dict[str, Any]]:
+    """Every committed value of the topic, whose key must fit."""
+    found = [(key, json.loads(value)) for key, value in records(topic)]
+    name = "id" if topic == ID_COUNTS else "minute"
+    assert all(key.decode() == str(value[name]) for key, value in found)
+    return [value for _, value in found]
 
 
 def unique_counts() -> list[tuple[str, int, int]]:
@@ -47,7 +74,8 @@ def unique_counts() -> list[tuple[str, int, int]]:
 
 
 def read_id_counts() -> list[tuple[str, int, int]]:
-    """(minute, id, count) of every record, in no particular order."""
+    """(minute, id, count) of every record, in no particular order. Nothing may be at work meanwhile."""
+    wait_for_markers(ID_COUNTS)
     return [(value["minute"], value["id"], value["count"]) for value in read(ID_COUNTS)]
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from django.conf import settings
@@ -14,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from counter.store import CountStore
 from tests.processes import ROOT
+from tests.reading import records
 from tests.test_flush import accept, next_minute, publish_one, run
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
@@ -25,32 +25,6 @@ def validator(message: dict[str, Any]) -> Draft202012Validator:
     schema = json.loads((ROOT / "docs" / path).read_text())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-
-
-def records(topic: str) -> list[tuple[bytes, bytes]]:
-    """(key, value) of every committed record."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-            "group.id": "tests",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    found: list[tuple[bytes, bytes]] = []
-    left = len(partitions)
-    while left:
-        message = consumer.poll(30)
-        assert message, "Kafka does not answer"
-        if message.error():
-            left -= 1
-        else:
-            found.append((message.key() or b"", message.value() or b""))
-    consumer.close()
-    return found
 
 
 @pytest.mark.django_db

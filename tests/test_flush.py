@@ -104,6 +104,23 @@ def test_publishes_idle_minutes_with_zeros(store: CountStore) -> None:
     assert unique_counts() == expected
 
 
+def test_an_old_backup_in_which_a_published_minute_is_open_is_settled(
+    store: CountStore, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute = accept(store, 1, 2)
+    backup = {key: valkey.dump(key) or b"" for key in valkey.scan_iter()}
+    pass_time(monkeypatch, 60)
+    run(store)
+    published = unique_counts()
+    assert published[0] == (str(minute), 2, 2)
+    valkey.flushall()
+    for key, value in backup.items():
+        valkey.restore(key, 0, value)
+    run(store)
+    assert store.pending() == []
+    assert unique_counts()[: len(published)] == published
+
+
 def test_publishes_a_backlog_in_order_and_in_few_transactions(
     store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

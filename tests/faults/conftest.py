@@ -41,14 +41,21 @@ def tally(valkey: redis.Redis, store: CountStore, kafka: None, faults: Faults) -
 
 
 @pytest.fixture(scope="session")
-def worker(
+def worker_process(
     valkey_process: ServerProcess, kafka_process: ServerProcess, database: None, faults: Faults
 ) -> Iterator[Worker]:
-    """A worker of two children, whose points can be armed. Whoever stops it starts it again."""
+    """A worker of two children, whose points can be armed."""
     worker = Worker("worker", "--concurrency=2")
     with run(worker):
         worker.wait_ready()
         yield worker
+
+
+@pytest.fixture
+def worker(worker_process: Worker) -> Worker:
+    """The worker of the session. Whoever stops it starts it again."""
+    worker_process.keep()
+    return worker_process
 
 
 @pytest.fixture

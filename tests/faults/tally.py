@@ -32,6 +32,15 @@ class Worker(Process):
         super().start()
         self._starts += 1
 
+    def keep(self) -> None:
+        """Start it again if it has ended, as what supervises it would.
+
+        One that loses Redis with a message in hand ends with an error of kombu's.
+        """
+        if not self.is_running():
+            self.start()
+            self.wait_ready()
+
     def wait_ready(self) -> None:
         wait_until(lambda: self.output.count(" ready.") >= self._starts, f"a worker is ready, see {self.log}")
 

@@ -92,6 +92,7 @@ def test_redis_away_for_a_minute(
     valkey_process.kill()
     time.sleep(60)
     valkey_process.start()
+    worker.keep()
     pass_minute(tally, beats)
     published = [minute for minute, _, _ in unique_counts()]
     first = Minute.parse(published[0])

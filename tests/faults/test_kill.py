@@ -56,8 +56,9 @@ CALLS_OF_STEPS = [
 
 
 @pytest.fixture(scope="module")
-def long_lived(worker: Worker) -> Iterator[Tally]:
+def long_lived(worker_process: Worker) -> Iterator[Tally]:
     """One Tally through all kills: every one of them must leave it sound for the next."""
+    worker_process.keep()
     with connect() as valkey:
         valkey.flushall()
         new_topics()

@@ -8,6 +8,7 @@ import atexit
 import os
 import random
 import shutil
+import signal
 import sys
 import time
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and leaves no process behind
     print(f"SEED={arguments.seed} SECONDS={arguments.seconds:.0f}", flush=True)
     try:
         soak(arguments.seconds, arguments.seed)
