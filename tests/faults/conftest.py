@@ -16,7 +16,6 @@ from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
 from tests.processes import ROOT, ServerProcess, run
-from tests.web import serving
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +39,11 @@ def tally(valkey: redis.Redis, store: CountStore, kafka: None, faults: Faults) -
     faults.disarm()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def worker_process(
     valkey_process: ServerProcess, kafka_process: ServerProcess, database: None, faults: Faults
 ) -> Iterator[Worker]:
-    """A worker of two children, whose points can be armed."""
+    """A worker of two children, whose points can be armed; gone before other tests use the queues."""
     worker = Worker("worker", "--concurrency=2")
     with run(worker):
         worker.wait_ready()
@@ -53,16 +52,9 @@ def worker_process(
 
 @pytest.fixture
 def worker(worker_process: Worker) -> Worker:
-    """The worker of the session. Whoever stops it starts it again."""
+    """The worker of these tests. Whoever stops it starts it again."""
     worker_process.keep()
     return worker_process
-
-
-@pytest.fixture
-def web(valkey: redis.Redis) -> Iterator[str]:
-    """The url of a web server with two processes."""
-    with serving(workers=2) as url:
-        yield url
 
 
 @pytest.fixture

@@ -26,11 +26,11 @@ class Worker(Process):
         options = ("--without-gossip", "--without-mingle", "--without-heartbeat", *arguments)
         command = [str(BIN / "celery"), "-A", "tests.faults.app", "worker", "-n", f"{name}@%h", *options]
         super().__init__(command, HOME / f"{name}.log")
-        self._starts = 0
+        self._begin = 0
 
     def start(self) -> None:
+        self._begin = len(self.output) if self.log.exists() else 0
         super().start()
-        self._starts += 1
 
     def keep(self) -> None:
         """Start it again if it has ended, as what supervises it would.
@@ -42,7 +42,7 @@ class Worker(Process):
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        wait_until(lambda: self.output.count(" ready.") >= self._starts, f"a worker is ready, see {self.log}")
+        wait_until(lambda: " ready." in self.output[self._begin :], f"a worker is ready, see {self.log}")
 
 
 class Tally:

@@ -15,7 +15,7 @@ QUEUE = "tally.flush"
 
 @pytest.fixture
 def four_workers(worker: Worker) -> Iterator[None]:
-    """The session's worker has two processes, and there are two more."""
+    """The common worker has two processes, and there are two more."""
     others = [Worker("second", "--concurrency=1"), Worker("third", "--pool=solo")]
     with ExitStack() as stack:
         for other in others:

@@ -12,7 +12,7 @@ import redis
 
 from counter.batch import Unavailable
 from counter.batcher import Batcher
-from counter.connection import ACCEPT_TIMEOUT_SECONDS, connect_async, connect_for_accept
+from counter.connection import ACCEPT_TIMEOUT_SECONDS, connect, connect_async, connect_for_accept
 from counter.recorder import Recorder
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess
@@ -137,7 +137,7 @@ async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: r
 
 
 async def test_a_kill_of_redis_under_load_is_a_slow_ok(
-    valkey: redis.Redis, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counter.committer.DEADLINE_SECONDS", 30)
     batcher = Batcher(connect_async())
@@ -153,9 +153,10 @@ async def test_a_kill_of_redis_under_load_is_a_slow_ok(
     callers = asyncio.gather(*(call(id) for id in range(50)))
     for _ in range(5):
         await asyncio.sleep(0.3)
-        await asyncio.to_thread(valkey_process.kill)
-        await asyncio.to_thread(valkey_process.start)
+        await asyncio.to_thread(own_valkey.kill)
+        await asyncio.to_thread(own_valkey.start)
     killing = False
     await callers
     await batcher.stop()
-    verify_waiting(calls, valkey)
+    with connect() as client:
+        verify_waiting(calls, client)

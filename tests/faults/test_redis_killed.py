@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import redis
+from django.conf import settings
 
 from counter.connection import connect, connect_for_accept
 from counter.recorder import Recorder
@@ -16,18 +16,18 @@ from tests.checker import Calls, verify_waiting
 from tests.faults.tally import Tally
 from tests.load import Load
 from tests.processes import Process, ServerProcess
+from tests.web import serving
 
 
-def test_no_call_is_lost_by_kills_under_load(
-    web: str, valkey: redis.Redis, valkey_process: ServerProcess
-) -> None:
-    with Load(web, clients=8) as load:
+def test_no_call_is_lost_by_kills_under_load(own_valkey: ServerProcess) -> None:
+    with serving(workers=2, REDIS_URL=settings.REDIS_URL) as url, Load(url, clients=8) as load:
         for _ in range(5):
             load.wait_for(300)
-            valkey_process.kill()
-            valkey_process.start()
+            own_valkey.kill()
+            own_valkey.start()
         load.wait_for(300)
-    verify_waiting(load.calls, valkey)
+    with connect() as client:
+        verify_waiting(load.calls, client)
 
 
 def test_a_torn_tail_refuses_to_start_with_a_clear_line(own_valkey: ServerProcess) -> None:
