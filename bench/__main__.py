@@ -1,107 +1,82 @@
-"""Measure the contenders in turn, several times over, and print one table of medians and ratios."""
+"""Measure everything, and print one table. QUICK=1 takes under two minutes, and writes no files."""
 
 import os
-import statistics
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-import redis
+from bench import endurance, growth, latency, report, throughput
+from bench.load import Missing
+from bench.machine import CACHE, describe
+from bench.progress import say
+from bench.servers import Backing, Contender, backing, web
 
-from bench.load import NoWrk, calls_per_second
-from embedded.ports import free_port
-from embedded.valkey import Valkey
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
-QUICK = bool(os.environ.get("QUICK"))
-ROUNDS, SECONDS = (3, 3) if QUICK else (7, 8)
-BASE = "hello-world"
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    rounds: int
+    seconds: float
+    ids: tuple[int, ...]
+    flushed_ids: int
+
+
+QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000)
+FULL = Size(rounds=5, seconds=8, ids=growth.IDS, flushed_ids=600_000)
+LAG_SECONDS, LOAD_SECONDS = 200, 600
 
 
 def main() -> None:
-    """Exit with status 1 and one line where wrk is missing."""
-    with tempfile.TemporaryDirectory(prefix="tally-bench-") as folder, ExitStack() as stack:
-        valkey = Valkey(Path(folder), free_port())
-        valkey.prepare()
-        stack.enter_context(process(valkey.command))
-        client = redis.Redis.from_url(valkey.url)
-        wait(valkey.is_ready)
-        env = {"REDIS_URL": valkey.url, "SECRET_KEY": "bench", "TALLY_HOME": folder}
-        hello = stack.enter_context(web("bench.hello:application", "asgi", env))
-        hot = stack.enter_context(web("project.asgi:application", "asgi", env))
-        django = stack.enter_context(web("project.wsgi:application", "wsgi", env))
-        contenders = {
-            BASE: (hello, "always"),
-            "hot path, appendfsync always": (hot, "always"),
-            "hot path, appendfsync everysec": (hot, "everysec"),
-            "Django's view": (django, "always"),
-        }
-        rates: dict[str, list[float]] = {name: [] for name in contenders}
-        try:
-            for turn in range(ROUNDS):
-                for name, (url, fsync) in contenders.items():
-                    client.flushall()
-                    client.config_set("appendfsync", fsync)
-                    rates[name].append(calls_per_second(url, SECONDS))
-                print(f"round {turn + 1} of {ROUNDS}", file=sys.stderr)
-        except NoWrk as missing:
-            sys.exit(str(missing))
-    show(rates)
+    """Exit with status 1 and one line where something is missing."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    quick = bool(os.environ.get("QUICK"))
+    try:
+        results = measure(QUICK if quick else FULL)
+        if not quick:
+            results.endurance = endure()
+    except Missing as missing:
+        sys.exit(str(missing))
+    print(report.table(results))
+    if not quick:
+        report.save(results)
 
 
-def show(rates: dict[str, list[float]]) -> None:
-    """The table. The ratio is the median over rounds, so that it holds where the machine's speed drifts."""
-    print(f"\n{'contender':32} {'calls/s':>8} {'least':>8} {'most':>8} {'÷ ' + BASE:>14}")
-    for name, of in rates.items():
-        ratio = statistics.median(rate / base for rate, base in zip(of, rates[BASE], strict=True))
-        print(f"{name:32} {statistics.median(of):8.0f} {min(of):8.0f} {max(of):8.0f} {ratio:14.2f}")
+def measure(size: Size) -> report.Results:
+    """All that needs no minute of the clock."""
+    with fresh() as back:
+        results = report.Results(describe(), throughput.measure(back, size.rounds, size.seconds))
+        if size is FULL:
+            with web(Contender.HOT, back.folder) as hot:
+                say("connections")
+                results.connections = growth.by_connections(hot.url, size.seconds / 2)
+    with fresh() as back:
+        say("ids")
+        results.flushes = growth.by_ids(back.client, size.ids)
+        results.attacks = latency.measure(back, size.seconds, size.flushed_ids)
+    return results
+
+
+def endure() -> endurance.Endurance:
+    """Minutes of the clock."""
+    with fresh() as back:
+        return endurance.measure(back, LAG_SECONDS, LOAD_SECONDS)
 
 
 @contextmanager
-def process(command: list[str], env: dict[str, str] | None = None) -> Iterator[None]:
-    """Running for the length of a `with`."""
-    running = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | (env or {}), stdout=subprocess.DEVNULL, start_new_session=True
-    )
+def fresh() -> Iterator[Backing]:
+    """Empty servers in a folder of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
     try:
-        yield
+        with backing(folder) as back:
+            yield back
     finally:
-        running.terminate()
-        running.wait()
+        pass
 
 
-@contextmanager
-def web(app: str, interface: str, env: dict[str, str]) -> Iterator[str]:
-    """A web server like that of `make run`; its url."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    options = ["--interface", interface, "--workers", "2", "--loop", "uvloop", "--no-ws", "--port", str(port)]
-    with process([sys.executable, "-m", "granian", *options, app], env):
-        wait(lambda: answers(url))
-        yield url
-
-
-def answers(url: str) -> bool:
-    """Whether calls are answered there."""
-    try:
-        return httpx.get(f"{url}/api/verve/accept?id=1").text == "ok"
-    except httpx.HTTPError:
-        return False
-
-
-def wait(holds: Callable[[], bool]) -> None:
-    """Until it holds."""
-    deadline = time.monotonic() + START_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            sys.exit("a server did not start")
-        time.sleep(0.05)
-
-
-main()
+if __name__ == "__main__":
+    main()

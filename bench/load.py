@@ -1,26 +1,109 @@
-"""wrk, which calls as fast as it is answered."""
+"""What calls the contenders: wrk as fast as it is answered, vegeta at a constant rate whatever happens."""
 
+import json
+import os
+import random
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
-SCRIPT = Path(__file__).with_name("ids.lua")
+from bench.machine import CACHE
+
+HERE = Path(__file__).parent
 CONNECTIONS = 256
+BATCH_CONNECTIONS = 16
+BATCH_IDS = 1000
+VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
+WORKERS = 512
+"""Of vegeta: the calls that may be under way. Without a bound it ends as the slowest part of all."""
+
+TARGETS = 100_000
+"""Distinct calls, sent in turn."""
 
 
-class NoWrk(Exception):
-    """wrk is not installed."""
+class Missing(Exception):
+    """A program that a measurement needs; says how to get it."""
 
 
-def calls_per_second(url: str, seconds: int) -> float:
-    """Answered calls; raises RuntimeError when any was answered with an error, NoWrk when there is no wrk."""
-    if not (wrk := shutil.which("wrk")):
-        raise NoWrk("make bench needs wrk: apt-get install wrk, or brew install wrk")
-    command = [wrk, "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def program(name: str, package: str = "") -> str:
+    """The path of a program. Raises Missing."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if not found:
+        raise Missing(
+            f"{name} is missing: apt-get install {package or name}, or brew install {package or name}"
+        )
+    return found
+
+
+def calls_per_second(url: str, seconds: float, connections: int = CONNECTIONS) -> float:
+    """Answered accept calls a second, in a closed loop."""
+    return _wrk("ids.lua", url, seconds, connections)
+
+
+def batched_ids_per_second(url: str, seconds: float) -> float:
+    """Ids a second by the batch call, a thousand a call."""
+    return BATCH_IDS * _wrk("batches.lua", url, seconds, BATCH_CONNECTIONS)
+
+
+def increments_per_second(port: int, count: int) -> float:
+    """INCR of random keys of a million, a thousand in one pipeline: what the server itself can do."""
+    command = [program("redis-benchmark", "redis-tools"), "-p", str(port), "-t", "incr", "-r", "1000000"]
+    output = _run([*command, "-n", str(count), "-P", "1000", "-q", "--csv"])
+    return float(output.splitlines()[-1].split(",")[1].strip('"'))
+
+
+def _wrk(script: str, url: str, seconds: float, connections: int) -> float:
+    threads = min(2, connections)
+    options = [f"-t{threads}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(HERE / script)]
+    output = _run([program("wrk"), *options, url])
     if refused := re.search(r"Non-2xx.*|Socket errors.*", output):
         raise RuntimeError(f"{url}: {refused[0]}")
     rate = re.search(r"Requests/sec: +([0-9.]+)", output)
     assert rate, output
     return float(rate[1])
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What became of calls that came at a constant rate. Milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+    worst: float
+    answered: float
+    """`ok` a second"""
+    statuses: dict[str, int]
+
+
+def attack(url: str, rate: int, seconds: float) -> Attack:
+    """Call at a constant rate: an open model, in which a slow answer holds no later call back."""
+    vegeta, ids = _vegeta(), random.Random(1)
+    targets = "".join(f"GET {url}/api/verve/accept?id={ids.randrange(10**6)}\n" for _ in range(TARGETS))
+    options = [f"-rate={rate}", f"-duration={seconds:.0f}s", f"-max-workers={WORKERS}", f"-connections={WORKERS}"]
+    answers = subprocess.run([vegeta, "attack", *options], input=targets.encode(), stdout=PIPE, check=True)
+    encoded = subprocess.run([vegeta, "report", "-type=json"], input=answers.stdout, stdout=PIPE, check=True)
+    report = json.loads(encoded.stdout)
+    latencies, statuses = report["latencies"], report["status_codes"]
+    p50, p99, worst = (latencies[name] / 1e6 for name in ("50th", "99th", "max"))
+    return Attack(
+        report["rate"], p50, p99, worst, statuses.get("200", 0) / (report["duration"] / 1e9), statuses
+    )
+
+
+def _vegeta() -> str:
+    if found := shutil.which("vegeta"):
+        return found
+    built = CACHE / "vegeta"
+    if not built.exists():
+        if not (go := shutil.which("go")):
+            raise Missing("vegeta is missing: install Go, or vegeta itself")
+        subprocess.run([go, "install", VEGETA], env=os.environ | {"GOBIN": str(CACHE)}, check=True)
+    return str(built)
+
+
+def _run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

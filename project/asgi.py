@@ -1,6 +1,7 @@
 """The web application: the paths in front of Django, and their life from start to drain."""
 
 import asyncio
+import gc
 import os
 from typing import cast
 
@@ -20,6 +21,9 @@ from counter.request_body import BodyLimit  # noqa: E402
 from counter.token_guard import TokenGuard  # noqa: E402
 from project.checking import check_settings  # noqa: E402
 
+NEW_OBJECTS = 100_000
+"""Between two collections of the young: some megabytes."""
+
 check_settings()
 batcher = Batcher(connect_async())
 limited = BodyLimit(django)
@@ -34,9 +38,21 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await batches(scope, receive, send)
 
 
+def spare_the_collector() -> None:
+    """Let Python's garbage collector look at fewer things, less often: a call makes no cycles.
+
+    What is loaded by now stays for good; and with calls under way in thousands the collector's default of
+    700 new objects would have it walk over all of them again and again (a sixth of a worker's time, measured).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
+
+
 async def live(receive: Receive, send: Send) -> None:
     """From the server's start to its stop, which answers all calls that are under way."""
     await receive()
+    spare_the_collector()
     await batcher.start()
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -41,8 +41,8 @@ if not (is_now or is_next) then
 end
 
 local memory = redis.call('INFO', 'memory')
-local used, most = string.match(memory, 'used_memory:(%d+).*\nmaxmemory:(%d+)')
-if tonumber(most) > 0 and tonumber(used) > FULL * tonumber(most) then
+local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
+if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > FULL * most then
   return redis.error_reply('OOM accepting stops at ' .. FULL * 100 .. ' % of maxmemory')
 end
 

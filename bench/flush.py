@@ -1,0 +1,50 @@
+"""`python -m bench.flush IDS [fill]`: a minute of so many ids, published and settled; what it took, as JSON.
+
+With `fill` the minute is only filled and sealed.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import django
+
+django.setup()
+
+from counter.connection import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
+from counter.minute import Minute  # noqa: E402
+from counter.recorder import Recorder  # noqa: E402
+from counter.store import CountStore  # noqa: E402
+from tasks.flush import Flush  # noqa: E402
+
+CHUNK = 1000
+FIRST_ID = 10**9
+"""Ten digits, as ids have in production."""
+
+
+def main(ids: int, *, only_fill: bool) -> None:
+    """Print what was seen, in seconds, megabytes and bytes."""
+    client = connect()
+    store = CountStore(client)
+    minute = fill(store, ids)
+    used = client.info("memory")["used_memory"]
+    begin = time.perf_counter()
+    while not only_fill and store.settled() != minute:
+        Flush(store).run()
+    seconds = time.perf_counter() - begin
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "megabytes": megabytes, "used_memory": used}))
+
+
+def fill(store: CountStore, ids: int) -> Minute:
+    """Count every id once in one minute, and end it before its time."""
+    recorder = Recorder(connect_for_accept())
+    for start in range(FIRST_ID, FIRST_ID + ids, CHUNK):
+        minute = recorder.record(range(start, min(start + CHUNK, FIRST_ID + ids))).minute
+    store.begin_at(store.pending()[0])
+    store.seal(minute)
+    return minute
+
+
+main(int(sys.argv[1]), only_fill="fill" in sys.argv)

@@ -1,0 +1,57 @@
+"""How cost grows: calls with connections, the flush and Redis's memory with ids."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import redis
+
+from bench.load import calls_per_second
+from bench.machine import ROOT
+
+CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+IDS = (1_000, 10_000, 100_000, 1_000_000)
+SLOW_MICROSECONDS = 500
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """One minute of so many ids, published and settled by a process of its own."""
+
+    ids: int
+    seconds: float
+    worker_megabytes: float
+    """Its peak, that of filling the minute included"""
+    redis_bytes: float
+    """For each id: key, index and all"""
+    longest_milliseconds: float
+    """Of Redis's commands and scripts, from the first accept to the last settle"""
+
+
+def by_connections(url: str, seconds: float) -> dict[int, float]:
+    """Accept calls a second, for each number of connections."""
+    return {count: calls_per_second(url, seconds, count) for count in CONNECTIONS}
+
+
+def by_ids(client: redis.Redis, steps: tuple[int, ...]) -> list[Flushed]:
+    """A minute of each size."""
+    return [flush(client, ids) for ids in steps]
+
+
+def flush(client: redis.Redis, ids: int) -> Flushed:
+    """Fill a minute with so many ids, and publish it."""
+    client.config_set("slowlog-log-slower-than", SLOW_MICROSECONDS)
+    client.config_set("slowlog-max-len", 100_000)
+    client.slowlog_reset()
+    before = client.info("memory")["used_memory"]
+    command = [sys.executable, "-m", "bench.flush", str(ids)]
+    seen = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    slow = [entry["duration"] for entry in client.slowlog_get(100_000)]
+    return Flushed(
+        ids,
+        seen["seconds"],
+        seen["megabytes"],
+        (seen["used_memory"] - before) / ids,
+        max(slow, default=SLOW_MICROSECONDS) / 1000,
+    )

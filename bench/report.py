@@ -1,0 +1,150 @@
+"""What was measured, as one table, as JSON, and as plots."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+import pygal
+from pygal.style import CleanStyle
+
+from bench import latency, throughput
+from bench.endurance import Endurance
+from bench.growth import Flushed
+from bench.load import Attack
+from bench.servers import Contender
+from bench.throughput import Rates, ratio
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "bench"
+
+
+@dataclass
+class Results:
+    """All of one run; what it skipped is None."""
+
+    machine: dict[str, str]
+    rates: Rates
+    attacks: dict[str, Attack] = field(default_factory=dict)
+    flushes: list[Flushed] = field(default_factory=list)
+    connections: dict[int, float] = field(default_factory=dict)
+    endurance: Endurance | None = None
+
+
+def table(results: Results) -> str:
+    """Markdown: the contenders, then each figure beside what it should reach."""
+    lines = ["| contender | a second | least | most |", "| --- | ---: | ---: | ---: |"]
+    for name, of in results.rates.items():
+        lines.append(f"| {name} | {median(of):,.0f} | {min(of):,.0f} | {max(of):,.0f} |")
+    lines += ["", "| figure | measured | spread | reach |", "| --- | ---: | ---: | ---: |"]
+    lines += (f"| {' | '.join(row)} |" for row in figures(results))
+    lines += ["", "| calls at a constant rate | a second | `ok` a second | p50 ms | p99 ms | worst ms |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for name, of in results.attacks.items():
+        times = f"{of.p50:.1f} | {of.p99:.1f} | {of.worst:.0f}"
+        lines.append(f"| {name} | {of.rate:,.0f} | {of.answered:,.0f} | {times} |")
+    lines += [
+        "",
+        "| on | |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in results.machine.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
+    """(what, measured, spread, what it should reach)."""
+    hot = str(Contender.HOT)
+    for name, base, reach in (
+        (hot, str(Contender.HELLO), 0.80),
+        (hot, str(Contender.NGINX), 0.50),
+        (hot, throughput.HOT_EVERYSEC, 0.85),
+        (throughput.BATCH, throughput.INCR, 0.45),
+        (hot, str(Contender.DJANGO), 1.0),
+        (hot, str(Contender.NAIVE), 1.0),
+    ):
+        middle, least, most = ratio(results.rates, name, base)
+        yield f"{name} ÷ {base}", f"{middle:.2f}", f"{least:.2f} to {most:.2f}", f"{reach:.2f}"
+    if results.attacks:
+        base_p99 = results.attacks[latency.HELLO].p99
+        for name in (latency.HOT, latency.FLUSH, latency.REWRITE):
+            yield (
+                f"p99 of {name} ÷ hello-world's",
+                f"{results.attacks[name].p99 / base_p99:.1f}",
+                "",
+                "below 3",
+            )
+    for of in results.flushes:
+        yield (
+            f"{of.ids:,} ids published and settled",
+            f"{of.seconds:.2f} s",
+            "",
+            "15 s" if of.ids == 10**6 else "",
+        )
+        yield "… memory of the worker", f"{of.worker_megabytes:.0f} MB", "", "flat"
+        yield "… Redis's memory for an id", f"{of.redis_bytes:.0f} bytes", "", "90" if of.ids >= 10**5 else ""
+        yield "… longest command of Redis", f"{of.longest_milliseconds:.1f} ms", "", "5 ms"
+    if results.endurance:
+        lags = results.endurance.lags
+        yield (
+            "lag of an ordinary minute",
+            f"{median(lags):.2f} s",
+            f"worst {max(lags):.2f} s",
+            "0.5 s, worst 1.5 s",
+        )
+        memory = [megabytes for _, megabytes in results.endurance.megabytes]
+        third = len(memory) // 3
+        change = median(memory[-third:]) - median(memory[third : 2 * third])
+        yield (
+            "memory of the web workers, last third less second",
+            f"{change:+.1f} MB",
+            f"of {memory[-1]:.0f} MB",
+            "0",
+        )
+
+
+def save(results: Results) -> None:
+    """Into docs/bench."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    (DOCS / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
+    (DOCS / "results.md").write_text("# One run of `make bench`\n\n" + table(results))
+    _plot(
+        "connections",
+        "Accept calls a second, by connections",
+        {"hot path": [(count, rate) for count, rate in results.connections.items()]},
+    )
+    _plot(
+        "flush",
+        "Seconds to publish and settle a minute, by its ids",
+        {"flush": [(f.ids, f.seconds) for f in results.flushes]},
+    )
+    _plot(
+        "memory",
+        "Redis's memory in megabytes, by ids",
+        {"key and index": [(f.ids, f.redis_bytes * f.ids / 2**20) for f in results.flushes]},
+    )
+    if results.endurance:
+        _plot(
+            "web",
+            "Megabytes of the web workers, by seconds under full load",
+            {"workers": results.endurance.megabytes},
+            log=False,
+        )
+
+
+def _plot(name: str, title: str, series: dict[str, list[tuple[float, float]]], *, log: bool = True) -> None:
+    chart = pygal.XY(
+        title=title,
+        style=CleanStyle,
+        js=(),
+        width=800,
+        height=420,
+        logarithmic=log,
+        xrange=None,
+        show_legend=False,
+        x_value_formatter=lambda value: f"{value:,.0f}",
+        value_formatter=lambda value: f"{value:,.6g}",
+    )
+    for of, points in series.items():
+        chart.add(of, points)
+    chart.render_to_file(str(DOCS / f"{name}.svg"))

@@ -1,0 +1,141 @@
+"""The servers that are measured, each with two processes, and the real ones behind them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+import redis
+
+from bench.load import program
+from bench.machine import ROOT
+from embedded.kafka import Kafka
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+
+START_SECONDS = 60
+NGINX_CONF = """
+worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 100000000;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "ok"; }} }}
+}}
+"""
+
+
+class Contender(StrEnum):
+    """Who answers the accept call."""
+
+    NGINX = "nginx"
+    HELLO = "hello-world"
+    HOT = "hot path"
+    DJANGO = "Django's view"
+    NAIVE = "naive"
+
+
+@dataclass
+class Backing:
+    """A Valkey and a Kafka, both empty at first."""
+
+    folder: Path
+    valkey: Valkey
+    client: redis.Redis
+
+
+@contextmanager
+def backing(folder: Path) -> Iterator[Backing]:
+    """Where Tally's programs that are started meanwhile find their servers: in the environment."""
+    with ExitStack() as stack:
+        valkey, kafka = Valkey(folder / "valkey", free_port()), Kafka(folder / "kafka", free_port())
+        os.environ.update(
+            DJANGO_SETTINGS_MODULE="project.settings",
+            REDIS_URL=valkey.url,
+            KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
+            SECRET_KEY="bench",
+            TALLY_HOME=str(folder),
+        )
+        for server in (valkey, kafka):
+            server.prepare()
+            stack.enter_context(process(server.command, server.is_ready))
+        for command in ("migrate", "create_topics"):
+            manage(command)
+        yield Backing(folder, valkey, stack.enter_context(redis.Redis.from_url(valkey.url)))
+
+
+def manage(command: str) -> None:
+    """Run a command of manage.py, to its end."""
+    subprocess.run([sys.executable, "manage.py", command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@dataclass
+class Web:
+    """A web server."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def web(name: Contender, folder: Path) -> Iterator[Web]:
+    """One of the contenders, ready. Raises load.Missing."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with process(_command(name, folder, port), lambda: answers(url)) as running:
+        yield Web(url, running.pid)
+
+
+def _command(name: Contender, folder: Path, port: int) -> list[str]:
+    granian = f"{sys.executable} -m granian --workers 2 --loop uvloop --no-ws --port {port} --interface"
+    match name:
+        case Contender.NGINX:
+            configuration = folder / "nginx.conf"
+            configuration.write_text(NGINX_CONF.format(folder=folder, port=port))
+            return [program("nginx", "nginx-light"), "-c", str(configuration)]
+        case Contender.NAIVE:
+            workers = f"-w 2 -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
+            return [sys.executable, "-m", "gunicorn", *workers.split(), "bench.naive"]
+        case Contender.DJANGO:
+            return [*granian.split(), "wsgi", "project.wsgi:application"]
+        case Contender.HOT:
+            return [*granian.split(), "asgi", "project.asgi:application"]
+        case Contender.HELLO:
+            return [*granian.split(), "asgi", "bench.hello:application"]
+
+
+@contextmanager
+def process(command: list[str], is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
+    """Ready, and running for the length of a `with`."""
+    with Path(os.environ["TALLY_HOME"], "servers.log").open("ab") as log:
+        running = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait(is_ready, f"ready: {' '.join(command)[:100]}")
+        yield running
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether calls are answered there."""
+    try:
+        return "ok" in httpx.get(f"{url}/api/verve/accept?id=1").text
+    except httpx.HTTPError:
+        return False
+
+
+def wait(holds: Callable[[], bool], what: str) -> None:
+    """Until it holds."""
+    deadline = time.monotonic() + START_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited in vain: {what}")
+        time.sleep(0.05)
