@@ -75,8 +75,7 @@ def fresh() -> Iterator[Backing]:
         with backing(folder) as back:
             yield back
     finally:
-        pass
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-if __name__ == "__main__":
-    main()
+main()

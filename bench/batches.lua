@@ -1,9 +1,9 @@
--- wrk: batch calls of a thousand ids each, random ones of a million, from a hundred prepared bodies
+-- wrk: batch calls of a thousand ids each, random ones of a million, from five hundred prepared bodies
 math.randomseed(os.time())
 local requests = {}
 
 init = function()
-  for n = 1, 100 do
+  for n = 1, 500 do
     local ids = {}
     for i = 1, 1000 do
       ids[i] = math.random(1, 1000000)
@@ -14,5 +14,5 @@ init = function()
 end
 
 request = function()
-  return requests[math.random(1, 100)]
+  return requests[math.random(1, 500)]
 end

@@ -83,7 +83,12 @@ def attack(url: str, rate: int, seconds: float) -> Attack:
     """Call at a constant rate: an open model, in which a slow answer holds no later call back."""
     vegeta, ids = _vegeta(), random.Random(1)
     targets = "".join(f"GET {url}/api/verve/accept?id={ids.randrange(10**6)}\n" for _ in range(TARGETS))
-    options = [f"-rate={rate}", f"-duration={seconds:.0f}s", f"-max-workers={WORKERS}", f"-connections={WORKERS}"]
+    options = [
+        f"-rate={rate}",
+        f"-duration={seconds:.0f}s",
+        f"-max-workers={WORKERS}",
+        f"-connections={WORKERS}",
+    ]
     answers = subprocess.run([vegeta, "attack", *options], input=targets.encode(), stdout=PIPE, check=True)
     encoded = subprocess.run([vegeta, "report", "-type=json"], input=answers.stdout, stdout=PIPE, check=True)
     report = json.loads(encoded.stdout)

@@ -18,6 +18,8 @@ import django
 
 django.setup()
 
+from counter.connection import connect  # noqa: E402  (needs Django's settings)
+from project.celery import app  # noqa: E402
 from tests.checker import verify  # noqa: E402  (needs Django's settings)
 from tests.load import Load  # noqa: E402
 from tests.processes import wait_until  # noqa: E402
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and leaves no process behind
+    app.conf.broker_transport_options |= {"socket_timeout": 1, "socket_connect_timeout": 1}
     print(f"SEED={arguments.seed} SECONDS={arguments.seconds:.0f}", flush=True)
     try:
         soak(arguments.seconds, arguments.seed)
@@ -89,7 +92,8 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
 
     wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
     calls = load.calls
-    seen = verify(calls, stack.client)
+    with connect() as client:
+        seen = verify(calls, client)
     for name, count in sorted(nemesis.faults.items()):
         print(f"{count:5}  {name}")
     print(

@@ -11,7 +11,7 @@ import psutil
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from counter.connection import connect
+from counter.connection import connect_for_console
 from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
@@ -37,7 +37,7 @@ class Stack:
         self.programs = {
             name: self.program(name) for name in ("web", "worker-1", "worker-2", "beat-1", "beat-2")
         }
-        self.client = connect()
+        self.client = connect_for_console()  # it waits no longer than a fault may last
         self.store = CountStore(self.client)
 
     def program(self, name: str) -> Process:
@@ -72,10 +72,12 @@ class Stack:
                 self.store.seal(pending[-1])
                 self.send_flush()
 
-    def send_flush(self) -> None:
-        """A tick; with Redis away, it is lost."""
+    def send_flush(self) -> bool:
+        """A tick; with Redis away, it is lost, and this is False."""
         with suppress(OperationalError):
             app.send_task(FLUSH, retry=False)
+            return True
+        return False
 
     def is_drained(self) -> bool:
         """Whether nothing is left to publish; if there is, a tick is sent."""
