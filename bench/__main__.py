@@ -48,31 +48,33 @@ def main() -> None:
 
 def measure(size: Size) -> report.Results:
     """All that needs no minute of the clock."""
-    with fresh() as back:
+    with fresh(kafka=False) as back:
         results = report.Results(describe(), throughput.measure(back, size.rounds, size.seconds))
         if size is FULL:
             with web(Contender.HOT, back.folder) as hot:
                 say("connections")
                 results.connections = growth.by_connections(hot.url, size.seconds / 2)
-    with fresh() as back:
+        back.client.flushall()
+        results.attacks = latency.measure(back, size.seconds, size.flushed_ids)
+    with fresh(kafka=True) as back:
         say("ids")
         results.flushes = growth.by_ids(back.client, size.ids)
-        results.attacks = latency.measure(back, size.seconds, size.flushed_ids)
+        results.attacks[latency.FLUSH] = latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
 
 
 def endure() -> endurance.Endurance:
     """Minutes of the clock."""
-    with fresh() as back:
+    with fresh(kafka=True) as back:
         return endurance.measure(back, LAG_SECONDS, LOAD_SECONDS)
 
 
 @contextmanager
-def fresh() -> Iterator[Backing]:
+def fresh(*, kafka: bool) -> Iterator[Backing]:
     """Empty servers in a folder of their own."""
     folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
     try:
-        with backing(folder) as back:
+        with backing(folder, kafka=kafka) as back:
             yield back
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -40,9 +40,9 @@ def table(results: Results) -> str:
     lines += (f"| {' | '.join(row)} |" for row in figures(results))
     lines += ["", "| calls at a constant rate | a second | `ok` a second | p50 ms | p99 ms | worst ms |"]
     lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
-    for name, of in results.attacks.items():
-        times = f"{of.p50:.1f} | {of.p99:.1f} | {of.worst:.0f}"
-        lines.append(f"| {name} | {of.rate:,.0f} | {of.answered:,.0f} | {times} |")
+    for name, attack in results.attacks.items():
+        times = f"{attack.p50:.1f} | {attack.p99:.1f} | {attack.worst:.0f}"
+        lines.append(f"| {name} | {attack.rate:,.0f} | {attack.answered:,.0f} | {times} |")
     lines += [
         "",
         "| on | |",

@@ -44,7 +44,7 @@ class Contender(StrEnum):
 
 @dataclass
 class Backing:
-    """A Valkey and a Kafka, both empty at first."""
+    """An empty Valkey, and perhaps an empty Kafka."""
 
     folder: Path
     valkey: Valkey
@@ -52,28 +52,25 @@ class Backing:
 
 
 @contextmanager
-def backing(folder: Path) -> Iterator[Backing]:
+def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
     """Where Tally's programs that are started meanwhile find their servers: in the environment."""
     with ExitStack() as stack:
-        valkey, kafka = Valkey(folder / "valkey", free_port()), Kafka(folder / "kafka", free_port())
+        valkey, broker = Valkey(folder / "valkey", free_port()), Kafka(folder / "kafka", free_port())
         os.environ.update(
             DJANGO_SETTINGS_MODULE="project.settings",
             REDIS_URL=valkey.url,
-            KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
+            KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers,
             SECRET_KEY="bench",
             TALLY_HOME=str(folder),
         )
-        for server in (valkey, kafka):
+        for server in (valkey, broker) if kafka else (valkey,):
             server.prepare()
             stack.enter_context(process(server.command, server.is_ready))
-        for command in ("migrate", "create_topics"):
-            manage(command)
+        for command in ("migrate", "create_topics") if kafka else ("migrate",):
+            subprocess.run(
+                [sys.executable, "manage.py", command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+            )
         yield Backing(folder, valkey, stack.enter_context(redis.Redis.from_url(valkey.url)))
-
-
-def manage(command: str) -> None:
-    """Run a command of manage.py, to its end."""
-    subprocess.run([sys.executable, "manage.py", command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 @dataclass

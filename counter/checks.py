@@ -71,6 +71,20 @@ def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     ]
 
 
+@register()
+def check_replicas(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E005: ACCEPT_REPLICAS is not a number of replicas."""
+    if settings.ACCEPT_REPLICAS >= 0:
+        return []
+    return [
+        Error(
+            f"ACCEPT_REPLICAS is {settings.ACCEPT_REPLICAS}.",
+            hint="How many replicas must have a call on disk before its answer; 0 for none.",
+            id="tally.E005",
+        )
+    ]
+
+
 @register(Tags.database)
 def check_redis(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any

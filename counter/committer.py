@@ -80,8 +80,10 @@ class Committer:
         except NoScriptError:
             await self._call("SCRIPT", "LOAD", SCRIPT)
             return None
-        if settings.ACCEPT_REPLICAS:
-            check_held(await self._call("WAITAOF", 1, settings.ACCEPT_REPLICAS, HOLD_MILLISECONDS))
+        if replicas := settings.ACCEPT_REPLICAS:
+            # A replica tells the state of its file when it is asked: first let it read the batch.
+            await self._call("WAIT", replicas, HOLD_MILLISECONDS)
+            check_held(await self._call("WAITAOF", 1, replicas, HOLD_MILLISECONDS))
         return batch.read(reply)
 
     async def _call(self, *command: str | int) -> Any:

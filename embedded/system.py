@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,8 @@ class System:
 
     def prepare(self) -> None:
         """Have all that the programs need, on the first run with downloads; raises CannotRunError."""
+        # Each process counts in a file of its own, and a scrape adds all of them up: the last run's as well.
+        shutil.rmtree(self.home / "metrics", ignore_errors=True)
         self.environment["SECRET_KEY"] = os.environ.get("SECRET_KEY") or self._secret_key()
         for name, server in self.servers.items():
             try:

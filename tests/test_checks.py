@@ -28,6 +28,7 @@ def found(**options: list[str]) -> set[str]:
         ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,b", "tally.E002"),
         ("ACCEPT_SINK", "kafak", "tally.E003"),
         ("REDIS_BUCKETS", 16, "tally.E004"),
+        ("ACCEPT_REPLICAS", -1, "tally.E005"),
     ],
 )
 def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from embedded.system import System
 from tests.processes import run, wait_until
 from tests.whole_system import PROGRAMS, Run, are_gone
 
@@ -112,3 +113,19 @@ def test_servers_with_an_address_in_the_environment_are_used(tmp_path: Path) -> 
         assert not system.processes("valkey-server")
         assert not system.processes("kafka.Kafka")
         assert system.stop() == 0
+
+
+def test_a_run_begins_without_the_metrics_of_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "TALLY_HOME": str(tmp_path),
+        "REDIS_URL": "?",
+        "KAFKA_BOOTSTRAP_SERVERS": "?",
+    }.items():
+        monkeypatch.setenv(name, value)
+    old = tmp_path / "metrics" / "counter_1.db"
+    old.parent.mkdir()
+    old.touch()
+    System().prepare()
+    assert not old.exists()
