@@ -41,8 +41,8 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 def spare_the_collector() -> None:
     """Let Python's garbage collector look at fewer things, less often: a call makes no cycles.
 
-    What is loaded by now stays for good; and with calls under way in thousands the collector's default of
-    700 new objects would have it walk over all of them again and again (a sixth of a worker's time, measured).
+    What is loaded by now stays for good; and with hundreds of calls under way the default, after 700 new
+    objects, would have it walk over all of them again and again: a sixth of a worker's time (measured).
     """
     gc.collect()
     gc.freeze()
