@@ -1,10 +1,9 @@
-"""What Tally counts of itself, for `/metrics`. Each process has a file of its own; a scrape adds them up."""
+"""What Tally counts of itself. Each process has a file in METRICS_FOLDER; a scrape adds them up."""
 
 from pathlib import Path
 
 from django.conf import settings
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import Counter, Histogram
 
 Path(settings.METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
 
@@ -15,9 +14,21 @@ UNAVAILABLE = REFUSED.labels("unavailable")
 UNAUTHORIZED = REFUSED.labels("unauthorized")
 CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of them", ["outcome"])
 
+# Observed once a script, not once a call.
+SCRIPT_CALLS = Histogram(
+    "tally_script_calls",
+    "Calls that one script recorded",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+SCRIPT_SECONDS = Histogram(
+    "tally_script_seconds",
+    "From sending a script to its answer, repeats after a lost connection included",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
 
-def scrape() -> bytes:
-    """Everything, over all processes, in Prometheus's text format."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+
+def observe(calls: int, seconds: float) -> None:
+    """One script has recorded so many calls, in this time."""
+    ACCEPTED.inc(calls)
+    SCRIPT_CALLS.observe(calls)
+    SCRIPT_SECONDS.observe(seconds)

@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from counter.connection import connect
 from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
-from tasks import history
+from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
@@ -90,6 +90,7 @@ class Flush:
         try:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
+            metrics.FLUSHES.labels("overtaken").inc()
             logger.info("another flusher has taken over: %s", overtaken)
         except (CorruptMinute, BadRecord, NoTopic) as error:
             raise Halt(str(error)) from error
@@ -107,6 +108,7 @@ class Flush:
                 starts = 0
             except StartOver as error:
                 starts += 1
+                metrics.STARTS_OVER.inc()
                 if starts == MAX_STARTS:
                     raise
                 logger.warning("starting over: %s", error)
@@ -227,11 +229,15 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
     try:
         report = Flush(store).run()
     except Halt as halt:
+        metrics.FLUSHES.labels("halted").inc()
         logger.error("publishing has stopped: %s", halt)
         store.halt(str(halt))
         return
     except (KafkaAway, StartOver, RedisError) as error:
+        metrics.FLUSHES.labels("failed").inc()
         logger.warning("the flush did not get through: %s", error)
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
+    if report.published:
+        metrics.FLUSHES.labels("published").inc()
     if report.again_in is not None and not task.request.retries:
         raise task.retry(countdown=report.again_in.total_seconds())

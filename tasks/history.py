@@ -5,6 +5,7 @@ import logging
 from django.db import DatabaseError
 
 from counter.models import PublishedMinute
+from tasks import metrics
 from tasks.published_log import PARTITION, Published
 
 logger = logging.getLogger(__name__)
@@ -15,11 +16,15 @@ _FIELDS = [field.name for field in PublishedMinute._meta.fields if not field.pri
 def record(published: list[Published], attempts: int) -> None:
     """Note what is in the topic. A database that is away loses the note alone, so it is no error."""
     rows = [_row(each, attempts) for each in published]
+    metrics.PUBLISHED_MINUTES.inc(len(rows))
+    metrics.PUBLISHED_IDS.inc(sum(row.unique for row in rows))
+    metrics.PUBLISHED_CALLS.inc(sum(row.total for row in rows))
     try:
         _write(rows, _FIELDS)
     except DatabaseError:
         logger.warning("the history of %d minutes was not written", len(rows), exc_info=True)
     for row in rows:
+        metrics.LAG_SECONDS.observe(row.lag_seconds)
         logger.info(
             "published minute=%s unique=%d total=%d lag=%.3f attempt=%d offset=%d",
             row.minute,

@@ -3,12 +3,11 @@
 One place for all that watches the protocol without being part of it.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-logger = logging.getLogger(__name__)
+from tasks import metrics
 
 watchers: list[Callable[[str], None]] = []
 """Told of every point that is reached, `6b.commit.before` and `6b.commit.after`; there are none in
@@ -21,7 +20,7 @@ def step(name: str) -> Iterator[None]:
     _reach(f"{name}.before")
     begin = time.perf_counter()
     yield
-    logger.debug("%s took %.1f ms", name, (time.perf_counter() - begin) * 1e3)
+    metrics.STEP_SECONDS.labels(name).observe(time.perf_counter() - begin)
     _reach(f"{name}.after")
 
 

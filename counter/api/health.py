@@ -11,11 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from counter import metrics
 from counter.api import documented
 from counter.api.accepting import AnyAccept
 from counter.api.bodies import TroubleBody
 from counter.connection import connect_for_accept
+from counter.exposition import scrape
 from counter.health import Watch, kafka_problems, problems, publishing_problems
 
 ACCEPTING = "redis"
@@ -70,5 +70,5 @@ class MetricsView(OperatingView):
 
     @documented.metrics
     def get(self, request: Request) -> HttpResponse:
-        """All that Tally counts of itself, over all of its processes."""
-        return HttpResponse(metrics.scrape(), content_type=CONTENT_TYPE_LATEST)
+        """All that Tally counts of itself on this machine, and what waits in Redis."""
+        return HttpResponse(scrape(), content_type=CONTENT_TYPE_LATEST)

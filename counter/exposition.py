@@ -1,0 +1,78 @@
+"""What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
+
+from collections.abc import Iterable, Iterator
+
+import redis
+from django.conf import settings
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from counter import keys
+from counter.connection import connect_for_console
+from counter.minute import SECONDS
+from counter.reading import PendingMinutes, State
+from counter.store import CountStore
+
+
+def registry() -> CollectorRegistry:
+    """A new one; it looks when it is scraped."""
+    made = CollectorRegistry()
+    MultiProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
+    made.register(RedisCollector(connect_for_console()))
+    return made
+
+
+def scrape() -> bytes:
+    """Everything, in Prometheus's text format."""
+    return generate_latest(registry())
+
+
+class RedisCollector(Collector):
+    """Gauges of what waits, and of the Redis it waits in. With Redis away, `tally_redis_up 0` alone."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is depends on Redis, and registering must not wait for it."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Look once."""
+        try:
+            seen = {**self._waiting(), **self._server()}
+        except RedisError:
+            seen = {}
+        yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
+        for name, (help, value) in seen.items():
+            yield GaugeMetricFamily(f"tally_{name}", help, float(value))
+
+    def _waiting(self) -> dict[str, tuple[str, float]]:
+        pending = PendingMinutes(self._redis).list()
+        oldest = max((each.age_seconds for each in pending if each.state is not State.OPEN), default=SECONDS)
+        return {
+            "pending_minutes": ("Minutes that have data in Redis, the open one too", len(pending)),
+            "pending_ids": ("Their distinct ids", sum(each.unique for each in pending)),
+            "oldest_closed_seconds": (
+                "Since the end of the oldest one that is over",
+                max(0.0, oldest - SECONDS),
+            ),
+            "publishing_halted": ("Whether publishing has stopped", bool(CountStore(self._redis).halted())),
+            "beat_up": ("Whether a beat leads and ticks", bool(self._redis.exists(keys.BEAT))),
+        }
+
+    def _server(self) -> dict[str, tuple[str, float]]:
+        memory, persistence = self._redis.info("memory"), self._redis.info("persistence")
+        is_kept = persistence["aof_enabled"] and persistence["aof_last_write_status"] == "ok"
+        return {
+            "redis_memory_bytes": ("Memory that Redis uses", memory["used_memory"]),
+            "redis_memory_max_bytes": ("Its maxmemory, 0 for none", memory["maxmemory"]),
+            "redis_append_only_ok": ("Whether the append-only file is on and can be written", bool(is_kept)),
+            "redis_noeviction": (
+                "Whether counts are never evicted",
+                memory["maxmemory_policy"] == "noeviction",
+            ),
+        }

@@ -1,0 +1,32 @@
+"""`manage.py export_metrics`: `/metrics` where no web server runs."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from prometheus_client import start_http_server
+
+from counter.exposition import registry
+
+PORT = 9464
+
+
+class Command(BaseCommand):
+    """Serves until it is stopped."""
+
+    help = "Serve /metrics of the workers on this machine, and of Redis, for Prometheus."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """`--port`."""
+        parser.add_argument("--port", type=int, default=PORT)
+
+    def handle(self, *args: Any, port: int, **options: Any) -> None:
+        """Until a signal ends it."""
+        try:
+            _, thread = start_http_server(port, registry=registry())
+        except OSError as error:
+            raise CommandError(f"port {port}: {error.strerror}. Set --port to another one") from error
+        self.stdout.write(f"http://127.0.0.1:{port}/metrics")
+        while thread.is_alive():
+            time.sleep(1)

@@ -1,0 +1,20 @@
+"""What the flush counts of itself; see counter/metrics.py."""
+
+from prometheus_client import Counter, Histogram
+
+PUBLISHED_MINUTES = Counter("tally_published_minutes", "Minutes whose commit was read back, idle ones too")
+PUBLISHED_IDS = Counter("tally_published_ids", "Their distinct ids")
+PUBLISHED_CALLS = Counter("tally_published_calls", "Their calls")
+LAG_SECONDS = Histogram(
+    "tally_publishing_lag_seconds",
+    "From a minute's end to its record",
+    buckets=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0),
+)
+STEP_SECONDS = Histogram(
+    "tally_flush_step_seconds",
+    "How long a step of the flush took",
+    ["step"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0),
+)
+FLUSHES = Counter("tally_flushes", "Flushes, by how they ended", ["outcome"])
+STARTS_OVER = Counter("tally_flush_starts_over", "Transactions that came to nothing and were begun anew")

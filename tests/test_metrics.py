@@ -1,0 +1,154 @@
+"""What Prometheus is told, by the web server and by the exporter, and what the alerts make of it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import redis
+import yaml
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+
+from counter import exposition
+from counter.minute import Minute
+from counter.store import CountStore
+from embedded.ports import free_port
+from tests.conftest import HOME
+from tests.processes import ROOT, Process, ServerProcess, run, wait_until
+from tests.test_flush import accept, next_minute, publish_one
+from tests.test_flush import run as run_flush
+from tests.web import serving
+
+RULES = ROOT / "ops" / "prometheus" / "tally.rules.yml"
+RULE_TESTS = RULES.with_name("tally.rules.test.yml")
+
+
+def samples(text: str | None = None) -> dict[str, float]:
+    """Name -> value, summed over labels, of this process's own view unless a text is given."""
+    values: dict[str, float] = {}
+    for family in text_string_to_metric_families(text or exposition.scrape().decode()):
+        for sample in family.samples:
+            values[sample.name] = values.get(sample.name, 0) + sample.value
+    return values
+
+
+@pytest.fixture
+def web(valkey_process: ServerProcess) -> Iterator[str]:
+    with serving() as url:
+        yield url
+
+
+def test_each_script_is_observed_once(web: str, valkey: redis.Redis) -> None:
+    before = samples(httpx.get(f"{web}/metrics").text)
+    httpx.get(f"{web}/api/verve/accept?id=1")
+    httpx.post(f"{web}/api/v1/accept/", json={"ids": list(range(1500))})
+    after = samples(httpx.get(f"{web}/metrics").text)
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert grown["tally_accepted_calls_total"] == 1501
+    assert grown["tally_script_calls_count"] == grown["tally_script_seconds_count"] == 3
+    assert grown["tally_script_calls_sum"] == 1501
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_the_flush_is_counted(store: CountStore) -> None:
+    before = samples()
+    publish_one(store)
+    accept(store, 5, 6, 5)
+    next_minute(store)
+    run_flush(store)
+    after = samples()
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert grown["tally_published_minutes_total"] == 2
+    assert grown["tally_published_ids_total"] == 3
+    assert grown["tally_published_calls_total"] == 4
+    assert grown["tally_publishing_lag_seconds_count"] == 2
+    assert grown["tally_flush_step_seconds_count"] > 20
+
+
+def test_what_waits_is_told(store: CountStore, valkey: redis.Redis) -> None:
+    assert samples()["tally_pending_minutes"] == 0
+    minute = accept(store, 1, 2, 3)
+    seen = samples()
+    assert (seen["tally_pending_minutes"], seen["tally_pending_ids"]) == (1, 3)
+    assert seen["tally_oldest_closed_seconds"] == 0
+    make_it_older(valkey, minute)
+    assert 240 < samples()["tally_oldest_closed_seconds"] < 360
+    assert samples()["tally_publishing_halted"] == 0
+    store.halt("for a reason")
+    assert samples()["tally_publishing_halted"] == 1
+
+
+def make_it_older(valkey: redis.Redis, minute: Minute) -> None:
+    """Let the minute be the one of five minutes earlier."""
+    earlier = minute - 5
+    valkey.rename(f"tally:stats:{minute}", f"tally:stats:{earlier}")
+    valkey.delete("tally:pending")
+    valkey.zadd("tally:pending", {str(earlier): str(earlier)})
+
+
+def test_a_redis_that_is_not_safe_is_told(valkey: redis.Redis) -> None:
+    assert (samples()["tally_redis_noeviction"], samples()["tally_redis_append_only_ok"]) == (1, 1)
+    valkey.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert samples()["tally_redis_noeviction"] == 0
+    finally:
+        valkey.config_set("maxmemory-policy", "noeviction")
+
+
+def test_redis_away_is_told(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    seen = samples()
+    assert seen["tally_redis_up"] == 0
+    assert "tally_pending_minutes" not in seen
+
+
+def test_the_exporter_tells_it_where_no_web_server_runs(valkey: redis.Redis) -> None:
+    port = free_port()
+    command = [sys.executable, "manage.py", "export_metrics", "--port", str(port)]
+    exporter = Process(command, HOME / "exporter.log")
+    with run(exporter):
+        wait_until(lambda: "/metrics" in exporter.output, "it listens")
+        seen = samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+        assert seen["tally_redis_up"] == 1
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert "Set --port to another one" in second.stderr
+
+
+def test_the_alerts_know_only_what_there_is() -> None:
+    told = {name for name in samples() if name.startswith("tally_")} | declared()
+    used = set(re.findall(r"\btally_[a-z_]+", RULES.read_text()))
+    assert used <= told
+
+
+def declared() -> set[str]:
+    """The names of counters that no process has used yet."""
+    names = {sample for metric in REGISTRY.collect() for sample in (metric.name, f"{metric.name}_total")}
+    return {name for name in names if name.startswith("tally_")}
+
+
+def test_every_alert_has_its_section() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    sections = set(re.findall(r"^### (Tally\w+)$", text, re.MULTILINE))
+    [group] = yaml.safe_load(RULES.read_text())["groups"]
+    assert {rule["alert"] for rule in group["rules"]} == {
+        name for name in sections if name.startswith("Tally")
+    }
+    for rule in group["rules"]:
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+
+
+def test_the_alerts_fire_and_clear() -> None:
+    if not (promtool := shutil.which("promtool")):
+        reason = "promtool is not installed: it comes with Prometheus"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    done = subprocess.run(
+        [promtool, "test", "rules", str(RULE_TESTS)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
