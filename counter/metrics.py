@@ -1,11 +1,6 @@
 """What Tally counts of itself. Each process has a file in METRICS_FOLDER; a scrape adds them up."""
 
-from pathlib import Path
-
-from django.conf import settings
 from prometheus_client import Counter, Histogram
-
-Path(settings.METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
 
 ACCEPTED = Counter("tally_accepted_calls", "Calls that Redis has recorded, one for each id of a batch")
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])

@@ -31,8 +31,9 @@ PUBLISH_ID_COUNTS = env.bool("PUBLISH_ID_COUNTS", default=True)
 ACCEPT_TOKEN = env.str("ACCEPT_TOKEN", default="")
 CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 
-# prometheus_client looks for its folder in the environment when it is imported.
+# prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
+Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
 
 # Django
 

@@ -19,7 +19,7 @@ from embedded.valkey import Valkey
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.processes import ServerProcess, run, wait_until
 from tests.proxy import Proxy, proxy_to, two_ways
-from tests.web import manage
+from tests.web import LANES, manage, serving
 
 HOME = Path(os.environ["TALLY_HOME"])
 
@@ -89,6 +89,13 @@ def new_topics() -> None:
     wait_until(lambda: not {UNIQUE_COUNTS, ID_COUNTS} & set(admin.list_topics().topics), "topics are gone")
     wait_until(lambda: len(create_topics()) == 2, "topics are made")
     wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
+
+
+@pytest.fixture(scope="module", params=LANES)
+def lane(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Iterator[str]:
+    """The base url of a web server of each lane: the paths in front of Django, and Django alone."""
+    with serving(request.param) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

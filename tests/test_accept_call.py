@@ -11,14 +11,6 @@ import redis
 from counter.accepting import PATH
 from counter.store import CountStore, Stats
 from tests.processes import ServerProcess, wait_until
-from tests.web import serving
-
-
-@pytest.fixture(scope="module", params=["asgi", "wsgi"])
-def lane(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Iterator[str]:
-    """The base url of a web server of each lane: the hot path in front of Django, and Django alone."""
-    with serving(request.param) as url:
-        yield url
 
 
 @pytest.fixture

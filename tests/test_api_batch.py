@@ -26,12 +26,6 @@ BAD = 'tally_refused_calls_total{reason="bad_call"}'
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
-@pytest.fixture(scope="module", params=["asgi", "wsgi"])
-def lane(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Iterator[str]:
-    with serving(request.param) as url:
-        yield url
-
-
 @pytest.fixture
 def client(lane: str, valkey: redis.Redis) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=lane, timeout=30) as client:
