@@ -203,7 +203,7 @@ MUTANTS = (
     mutant(
         "redis-py does not repeat by itself",
         "counter/connection.py",
-        "tests/test_accept_call.py::test_redis_away_is_a_503_within_a_second_and_heals_by_itself",
+        f"{CUT}a_network_that_hangs_is_a_refusal_in_time_from_django_too",
         ("        retry=Retry(NoBackoff(), 0),\n", ""),
     ),
     mutant(

@@ -136,6 +136,19 @@ async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: r
     verify_waiting(Calls(ok=Counter([0, 3]), unknown=Counter([1])), valkey)
 
 
+def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy, valkey: redis.Redis) -> None:
+    """A client that repeated commands by itself would keep the caller waiting for seconds."""
+    recorder = Recorder(connect_for_accept())
+    recorder.record([0])
+    proxy.hang()
+    begin = time.monotonic()
+    with pytest.raises(Unavailable):
+        recorder.record([1])
+    assert time.monotonic() - begin < 1.5
+    proxy.heal()
+    verify_waiting(Calls(ok=Counter([0]), unknown=Counter([1])), valkey)
+
+
 async def test_a_kill_of_redis_under_load_is_a_slow_ok(
     own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
