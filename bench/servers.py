@@ -112,7 +112,8 @@ def _command(name: Contender, folder: Path, port: int) -> list[str]:
 def process(command: list[str], is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
     """Ready, and running for the length of a `with`."""
     with Path(os.environ["TALLY_HOME"], "servers.log").open("ab") as log:
-        running = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        # In one session, all of them: Linux gives each session (autogroup) the same share of the machine.
+        running = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     try:
         wait(is_ready, f"ready: {' '.join(command)[:100]}")
         yield running
