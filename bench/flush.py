@@ -4,9 +4,9 @@ With `fill` the minute is only filled and sealed.
 """
 
 import json
-import resource
 import sys
 import time
+from pathlib import Path
 
 import django
 
@@ -33,8 +33,13 @@ def main(ids: int, *, only_fill: bool) -> None:
     while not only_fill and store.settled() != minute:
         Flush(store).run()
     seconds = time.perf_counter() - begin
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "megabytes": megabytes, "used_memory": used}))
+    print(json.dumps({"seconds": seconds, "megabytes": peak(), "used_memory": used}))
+
+
+def peak() -> float:
+    """The most memory that this process has had, in megabytes: ru_maxrss would be that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def fill(store: CountStore, ids: int) -> Minute:

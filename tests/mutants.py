@@ -204,7 +204,10 @@ MUTANTS = (
         "redis-py does not repeat by itself",
         "counter/connection.py",
         f"{CUT}a_network_that_hangs_is_a_refusal_in_time_from_django_too",
-        ("        retry=Retry(NoBackoff(), 0),\n", ""),
+        (
+            "        retry=Retry(NoBackoff(), 0),\n",
+            "        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),\n",
+        ),
     ),
     mutant(
         "settle.lua: only what is sealed",
