@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 
 from bench.machine import CACHE
+from bench.progress import say
 
 HERE = Path(__file__).parent
 CONNECTIONS = 256
@@ -29,13 +30,20 @@ class Missing(Exception):
 
 
 def program(name: str, package: str = "") -> str:
-    """The path of a program. Raises Missing."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if not found:
-        raise Missing(
-            f"{name} is missing: apt-get install {package or name}, or brew install {package or name}"
+    """The path of a program, which is installed if need be and that can be done. Raises Missing."""
+    package = package or name
+    if not _which(name) and os.geteuid() == 0 and (apt := shutil.which("apt-get")):
+        say(f"installing {package}")
+        subprocess.run(
+            [apt, "install", "-y", "-qq", "--no-install-recommends", package], stdout=DEVNULL, check=False
         )
+    if not (found := _which(name)):
+        raise Missing(f"{name} is missing: apt-get install {package}, or brew install {package}")
     return found
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 def calls_per_second(url: str, seconds: float, connections: int = CONNECTIONS) -> float:
