@@ -59,8 +59,11 @@ def worker(worker_process: Worker) -> Worker:
 
 @pytest.fixture
 def own_valkey(settings: Settings, tmp_path: Path) -> Iterator[ServerProcess]:
-    """A Valkey of the test alone, where calls and flushes of this process go."""
-    valkey = Valkey(tmp_path / "valkey", free_port())
+    """A Valkey of the test alone, where calls and flushes of this process go.
+
+    It also starts with a file whose tail a kill has torn, in the middle of a write that was not acknowledged.
+    """
+    valkey = Valkey(tmp_path / "valkey", free_port(), {"aof-load-truncated": "yes"})
     settings.REDIS_URL = valkey.url
     process = ServerProcess(valkey)
     with run(process):

@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.conf import settings
 from counter.connection import connect, connect_for_accept
 from counter.recorder import Recorder
 from counter.store import CountStore
+from embedded.valkey import Valkey
 from tasks.flush import Flush
 from tests.checker import Calls, verify_waiting
 from tests.faults.tally import Tally
@@ -35,6 +37,7 @@ def test_a_torn_tail_refuses_to_start_with_a_clear_line(own_valkey: ServerProces
     for id in range(100):
         recorder.record([id])
     own_valkey.kill()
+    Valkey(own_valkey.server.home, urlsplit(settings.REDIS_URL).port or 0).prepare()  # as `make run` has it
     [file] = own_valkey.server.home.glob("appendonlydir/*.incr.aof")
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])

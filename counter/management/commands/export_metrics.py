@@ -28,5 +28,6 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"port {port}: {error.strerror}. Set --port to another one") from error
         self.stdout.write(f"http://127.0.0.1:{port}/metrics")
+        self.stdout.flush()
         while thread.is_alive():
             time.sleep(1)
