@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
-env = environ.Env()
+from project.environment import Environment
+
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TALLY_HOME = Path(env.str("TALLY_HOME", default=str(BASE_DIR / ".tally")))
@@ -34,6 +35,7 @@ CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
 Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
 
