@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults soak mutants check bench screenshots lock clean
+.PHONY: help run demo test faults soak mutants check bench screenshots secrets lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,9 @@ bench: .venv/installed ## measure
 
 screenshots: .venv/installed ## take the pictures in docs/images again, with the system's Chromium
 	@$(PY) -m pytest tests/browser/screenshots.py
+
+secrets: ## make the passwords and the certificate of docker-compose.yml, once
+	@ops/make-secrets
 
 lock: .venv/installed ## pin what requirements*.in and Apache Kafka need to versions and hashes
 	@$(LOCK) requirements.in -o requirements.txt
