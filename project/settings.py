@@ -18,7 +18,7 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form of the console would pass over TLS.
+# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # What Tally counts with
