@@ -11,7 +11,8 @@ import redis
 
 from counter.batch import Unavailable
 from counter.batcher import Batcher
-from counter.connection import connect_async, connect_for_accept
+from counter.connection import connect_for_accept
+from counter.nodes import connect_async
 from counter.recorder import Recorder
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -113,7 +114,7 @@ def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connec
 
 
 async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     with stopped(pair.replica):
