@@ -153,7 +153,7 @@ def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy,
 async def test_a_kill_of_redis_under_load_is_a_slow_ok(
     own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.committer.DEADLINE_SECONDS", 30)
+    monkeypatch.setattr("counter.delivery.DEADLINE_SECONDS", 30)
     batcher = Batcher(connect_async)
     await batcher.start()
     calls = Calls()
