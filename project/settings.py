@@ -3,6 +3,7 @@
 import os
 import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 
@@ -19,6 +20,8 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # What Tally counts with
 
@@ -48,6 +51,7 @@ CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
 Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
 
@@ -156,7 +160,7 @@ def _tls(url: str) -> dict[str, object]:
     """What redis-py is told about TLS beside that url: nothing where it asks for none."""
     files = {"ssl_ca_certs": REDIS_SSL_CA, "ssl_certfile": REDIS_SSL_CERT, "ssl_keyfile": REDIS_SSL_KEY}
     demands = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    return demands | {name: path for name, path in files.items() if path} if url.startswith("rediss:") else {}
+    return demands | {name: path for name, path in files.items() if path} if urlsplit(url).scheme in ("rediss", "rediss+cluster") else {}
 
 
 REDIS_TLS = _tls(REDIS_URL)
