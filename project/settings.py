@@ -160,7 +160,11 @@ def _tls(url: str) -> dict[str, object]:
     """What redis-py is told about TLS beside that url: nothing where it asks for none."""
     files = {"ssl_ca_certs": REDIS_SSL_CA, "ssl_certfile": REDIS_SSL_CERT, "ssl_keyfile": REDIS_SSL_KEY}
     demands = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    return demands | {name: path for name, path in files.items() if path} if urlsplit(url).scheme in ("rediss", "rediss+cluster") else {}
+    return (
+        demands | {name: path for name, path in files.items() if path}
+        if urlsplit(url).scheme in ("rediss", "rediss+cluster")
+        else {}
+    )
 
 
 REDIS_TLS = _tls(REDIS_URL)

@@ -5,17 +5,11 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 parser = argparse.ArgumentParser()
 parser.add_argument("config", type=Path)
@@ -43,4 +37,3 @@ acls = [
 admin = AdminClient(json.loads(arguments.config.read_text()))
 for future in admin.create_acls(acls).values():
     future.result(timeout=30)
-sys.exit()
