@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from tests.web import manage
 
-PRODUCTION = {"HTTPS_ONLY": "true", "ALLOWED_HOSTS": "tally.example.com", "SECRET_KEY": "aB3$" * 16}
+PRODUCTION = {"HTTPS_ONLY": "true", "ALLOWED_HOSTS": "tally.example.com", "SECRET_KEY": "a long and random one: 0123456789 abcdefghijklmnop"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
