@@ -52,9 +52,7 @@ def refused(client: redis.Redis) -> list[tuple[str, str, str]]:
 
 def test_every_role_can_do_its_work(port: int, kafka: None, tmp_path: Path) -> None:
     celery = [str(BIN / "celery"), "-A", "project"]
-    env = {
-        role: {"REDIS_URL": url(port, role), "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"} for role in ROLES
-    }
+    env = {role: {"REDIS_URL": url(port, role), "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"} for role in ROLES}
     manage("migrate", "--verbosity=0")
     with ExitStack() as stack:
         client = stack.enter_context(redis.Redis.from_url(env["admin"]["REDIS_URL"]))

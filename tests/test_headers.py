@@ -8,7 +8,11 @@ from pytest_django import Settings
 
 from tests.web import manage
 
-PRODUCTION = {"HTTPS_ONLY": "true", "ALLOWED_HOSTS": "tally.example.com", "SECRET_KEY": "a long and random one: 0123456789 abcdefghijklmnop"}
+PRODUCTION = {
+    "HTTPS_ONLY": "true",
+    "ALLOWED_HOSTS": "tally.example.com",
+    "SECRET_KEY": "a long and random one: 0123456789 abcdefghijklmnop",
+}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -38,7 +42,9 @@ def test_a_page_is_strict_and_has_nothing_inline(client: Client, path: str) -> N
     assert answer.status_code == 200
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     policy = answer.headers["Content-Security-Policy"].split("; ")
-    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= {*policy}
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= {
+        *policy
+    }
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert [bad for bad in INLINE if bad in answer.text] == []
 
