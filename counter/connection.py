@@ -26,6 +26,7 @@ def connect() -> redis.Redis:
     """A blocking client, for reading and for idempotent writes: it repeats what a lost connection cut off."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
+        **settings.REDIS_TLS,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         health_check_interval=HEALTH_CHECK_SECONDS,
@@ -37,6 +38,7 @@ def connect_for_accept() -> redis.Redis:
     """A blocking client that never repeats a command: counting again is decided by the batch alone."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
+        **settings.REDIS_TLS,
         socket_timeout=ACCEPT_TIMEOUT_SECONDS,
         socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
@@ -51,6 +53,7 @@ def connect_async() -> Connection:
     """
     pool = ConnectionPool.from_url(
         settings.REDIS_URL,
+        **settings.REDIS_TLS,
         socket_timeout=None,
         socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
@@ -62,6 +65,7 @@ def connect_for_console() -> redis.Redis:
     """A blocking client that soon says that Redis is away: a page waits for it, and asks again by itself."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
+        **settings.REDIS_TLS,
         socket_timeout=CONSOLE_TIMEOUT_SECONDS,
         socket_connect_timeout=CONSOLE_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 1),  # a connection from before a restart of Redis is no news

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
 
+from counter.kafka import Complaint
 from counter.store import CountStore
 
 KAFKA_SECONDS = 0.5
@@ -42,12 +43,13 @@ def problems(client: redis.Redis) -> Iterator[str]:
         yield "Redis can't write its append-only file: look at its log and its disk"
 
 
-def kafka_problems(client: AdminClient) -> Iterator[str]:
+def kafka_problems(client: AdminClient, complaint: Complaint) -> Iterator[str]:
     """What keeps Kafka from taking records; nothing when a broker answers."""
     try:
         client.list_topics(timeout=KAFKA_SECONDS)
     except KafkaException as error:
-        yield f"Kafka does not answer: {error.args[0].str()}"
+        client.poll(0)
+        yield f"Kafka does not answer: {complaint.explain(error.args[0])}"
 
 
 def publishing_problems(client: redis.Redis) -> Iterator[str]:

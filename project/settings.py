@@ -1,12 +1,14 @@
 """Every setting, from the environment; `.env.example` lists them with their defaults."""
 
 import os
+import ssl
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
-env = environ.Env()
+from project.environment import Environment
+
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TALLY_HOME = Path(env.str("TALLY_HOME", default=str(BASE_DIR / ".tally")))
@@ -24,6 +26,18 @@ REDIS_URL = env.str("REDIS_URL", default=f"redis://127.0.0.1:{env.int('REDIS_POR
 KAFKA_BOOTSTRAP_SERVERS = env.str(
     "KAFKA_BOOTSTRAP_SERVERS", default=f"127.0.0.1:{env.int('KAFKA_PORT', default=9092)}"
 )
+# Files in PEM: whom to trust, and for servers that ask for one a certificate and its key
+REDIS_SSL_CA = env.str("REDIS_SSL_CA", default="")
+REDIS_SSL_CERT = env.str("REDIS_SSL_CERT", default="")
+REDIS_SSL_KEY = env.str("REDIS_SSL_KEY", default="")
+KAFKA_SECURITY_PROTOCOL = env.str("KAFKA_SECURITY_PROTOCOL", default="PLAINTEXT")
+KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="")
+KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", default="")
+KAFKA_SASL_PASSWORD = env.str("KAFKA_SASL_PASSWORD", default="")
+KAFKA_SSL_CA = env.str("KAFKA_SSL_CA", default="")
+KAFKA_SSL_CERT = env.str("KAFKA_SSL_CERT", default="")
+KAFKA_SSL_KEY = env.str("KAFKA_SSL_KEY", default="")
+
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
 REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
@@ -136,6 +150,17 @@ LOGGING = {
 # Celery
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+
+
+def _tls(url: str) -> dict[str, object]:
+    """What redis-py is told about TLS beside that url: nothing where it asks for none."""
+    files = {"ssl_ca_certs": REDIS_SSL_CA, "ssl_certfile": REDIS_SSL_CERT, "ssl_keyfile": REDIS_SSL_KEY}
+    demands = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+    return demands | {name: path for name, path in files.items() if path} if url.startswith("rediss:") else {}
+
+
+REDIS_TLS = _tls(REDIS_URL)
+CELERY_BROKER_USE_SSL = _tls(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -168,6 +193,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     }
 }
-REDBEAT_REDIS_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 5, "retry_period": 10}
+REDBEAT_REDIS_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "retry_period": 10,
+} | CELERY_BROKER_USE_SSL
 # Five loops, so that one slow loop does not cost the lead; a dead leader is replaced after it.
 REDBEAT_LOCK_SECONDS = 25
