@@ -19,6 +19,8 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # What Tally counts with
 
@@ -30,6 +32,16 @@ KAFKA_BOOTSTRAP_SERVERS = env.str(
 REDIS_SSL_CA = env.str("REDIS_SSL_CA", default="")
 REDIS_SSL_CERT = env.str("REDIS_SSL_CERT", default="")
 REDIS_SSL_KEY = env.str("REDIS_SSL_KEY", default="")
+# What redis-py is told beside a url of TLS.
+REDIS_TLS = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True} | {
+    name: path
+    for name, path in {
+        "ssl_ca_certs": REDIS_SSL_CA,
+        "ssl_certfile": REDIS_SSL_CERT,
+        "ssl_keyfile": REDIS_SSL_KEY,
+    }.items()
+    if path
+}
 KAFKA_SECURITY_PROTOCOL = env.str("KAFKA_SECURITY_PROTOCOL", default="PLAINTEXT")
 KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="")
 KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", default="")
@@ -48,6 +60,7 @@ CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
 Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
 
@@ -150,17 +163,7 @@ LOGGING = {
 # Celery
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
-
-
-def _tls(url: str) -> dict[str, object]:
-    """What redis-py is told about TLS beside that url: nothing where it asks for none."""
-    files = {"ssl_ca_certs": REDIS_SSL_CA, "ssl_certfile": REDIS_SSL_CERT, "ssl_keyfile": REDIS_SSL_KEY}
-    demands = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    return demands | {name: path for name, path in files.items() if path} if url.startswith("rediss:") else {}
-
-
-REDIS_TLS = _tls(REDIS_URL)
-CELERY_BROKER_USE_SSL = _tls(CELERY_BROKER_URL)
+CELERY_BROKER_USE_SSL = REDIS_TLS if CELERY_BROKER_URL.startswith("rediss") else {}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
