@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 from celery.schedules import crontab
+from csp import constants as csp
 
 from project.environment import Environment
 
@@ -19,8 +20,7 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
 
 # What Tally counts with
 
@@ -83,6 +83,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -90,6 +91,31 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# What a browser is told. All scripts and styles are files of ours.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.SELF],
+        "img-src": [csp.SELF, "data:"],  # the icons in the styles of the API's page
+        "object-src": [csp.NONE],
+        "base-uri": [csp.NONE],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+if BEHIND_TLS:
+    # As ops/nginx/tally.conf sets it, whatever its caller sent: without a proxy that does so, anybody could.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # which are asked from inside
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+# Browsers' list of hosts for which TLS is a must is for whole domains, and for their owner to decide on.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 TEMPLATES = [
     {

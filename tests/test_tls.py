@@ -35,6 +35,7 @@ from tests.test_callbacks import ok, receiving
 from tests.web import manage, serving
 
 PASSWORD = "not-to-be-seen"  # of every role, everywhere
+SINCE_7_2 = ("+waitaof", "+client|setinfo")  # and this may be the 7.0 of a distribution
 KAFKA_ROLES = ("web", "worker", "admin")
 
 
@@ -45,7 +46,7 @@ class TlsRedis(Valkey):
         home.mkdir()
         signed = authority.sign("redis")
         self._authority, self._client = authority, authority.sign("tally")
-        (home / "users.acl").write_text(users(PASSWORD).replace("+waitaof", ""))  # which came with 7.2
+        (home / "users.acl").write_text(users(PASSWORD, *SINCE_7_2))
         directives = {
             "tls-port": str(free_port()),
             "tls-cert-file": str(signed.certificate),
