@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from redis.asyncio import Connection
 
-from counter import id_batch, metrics
+from counter import id_batch, refusals
 from counter.answer import send_answer, send_problem
 from counter.batch import Unavailable, Writer
 from counter.committer import Committer
@@ -53,9 +53,10 @@ class BatchPath:
         except Disconnected:
             return
         except TooLarge:
+            refusals.BAD_CALL.add(why=TOO_LARGE.detail)
             await send_problem(TOO_LARGE, send)
         except BadBatch as bad:
-            metrics.BAD_CALL.inc()
+            refusals.BAD_CALL.add(why=str(bad))
             await send_problem(bad.problem, send)
         except Unavailable:
             await send_problem(receipt.cut_short, send)
@@ -78,8 +79,9 @@ class BatchPath:
         try:
             committer = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
-            metrics.UNAVAILABLE.inc()
-            raise Unavailable("too many batches are waiting") from None
+            why = "too many batches are waiting"
+            refusals.UNAVAILABLE.add(why=why)
+            raise Unavailable(why) from None
         try:
             yield committer
         finally:

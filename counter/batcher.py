@@ -6,17 +6,17 @@ answer (`appendfsync always`) costs hardly more than one that is not.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable
 
+import structlog
 from redis.asyncio import Connection
 
-from counter import metrics
+from counter import metrics, refusals
 from counter.batch import MAX_IDS, Accepted, Unavailable, Writer
 from counter.committer import Away, Committer
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 MAX_WAITING = 16
 """Full batches that may wait. More calls than this are refused at once: a queue only delays the answer."""
@@ -85,8 +85,9 @@ class Batcher:
     def _open(self) -> None:
         """A new group for the calls to come."""
         if not self._available or len(self._waiting) == MAX_WAITING:
-            metrics.UNAVAILABLE.inc()
-            raise Unavailable("too many calls are waiting" if self._available else "Redis is away")
+            why = "too many calls are waiting" if self._available else "Redis is away"
+            refusals.UNAVAILABLE.add(why=why)
+            raise Unavailable(why)
         self._waiting.append(_Group())
         self._arrival.set()
         self._idle.clear()
@@ -94,10 +95,12 @@ class Batcher:
     async def _run(self) -> None:
         while True:
             while self._waiting:
+                metrics.QUEUE_CALLS.set(sum(len(group.ids) for group in self._waiting))
                 group = self._waiting.popleft()
                 group.outcome.set_result(await self._commit(group.ids))
                 if not self._available:
                     await self._recover()
+            metrics.QUEUE_CALLS.set(0)
             self._arrival.clear()
             self._idle.set()
             await self._arrival.wait()
@@ -106,17 +109,17 @@ class Batcher:
         try:
             return await self._committer.commit(ids)
         except Away as error:
-            logger.warning("Redis is away, refusing every call: %s", error)
+            logger.warning("Redis is away, refusing every call", error=str(error))
             self._available = False
-        except Unavailable as error:
-            logger.warning("Redis refused a batch of %d: %s", len(ids), error)
+        except Unavailable:
+            pass  # counted and logged as refused calls
         return None
 
     async def _recover(self) -> None:
         """Refuse all that waits, then wait until Redis answers again."""
         while self._waiting:
             group = self._waiting.popleft()
-            metrics.UNAVAILABLE.inc(len(group.ids))
+            refusals.UNAVAILABLE.add(len(group.ids), "Redis is away")
             group.outcome.set_result(None)
         self._idle.set()
         while not self._available:

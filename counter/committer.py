@@ -9,7 +9,7 @@ from django.conf import settings
 from redis.asyncio import Connection
 from redis.exceptions import NoScriptError, RedisError
 
-from counter import metrics
+from counter import metrics, refusals, spans
 from counter.batch import (
     DEADLINE_SECONDS,
     HOLD_MILLISECONDS,
@@ -41,9 +41,10 @@ class Committer:
         """Count 1 to MAX_IDS calls. Raises Unavailable; Away, after its deadline, where Redis is."""
         begin = time.perf_counter()
         try:
-            accepted = await self._commit(self._writer.batch(ids))
-        except Unavailable:
-            metrics.UNAVAILABLE.inc(len(ids))
+            with spans.current.make("accept.lua", {"tally.calls": len(ids)}):
+                accepted = await self._commit(self._writer.batch(ids))
+        except Unavailable as error:
+            refusals.UNAVAILABLE.add(len(ids), str(error))
             raise
         metrics.observe(len(ids), time.perf_counter() - begin)
         return accepted

@@ -7,7 +7,7 @@ import redis
 from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError
 
-from counter import metrics
+from counter import metrics, refusals, spans
 from counter.batch import (
     DEADLINE_SECONDS,
     HOLD_MILLISECONDS,
@@ -36,9 +36,10 @@ class Recorder:
         assert 1 <= len(ids) <= MAX_IDS
         writer, begin = self._idle_writer(), time.perf_counter()
         try:
-            accepted = self._commit(writer.batch(ids))
-        except Unavailable:
-            metrics.UNAVAILABLE.inc(len(ids))
+            with spans.current.make("accept.lua", {"tally.calls": len(ids)}):
+                accepted = self._commit(writer.batch(ids))
+        except Unavailable as error:
+            refusals.UNAVAILABLE.add(len(ids), str(error))
             raise
         finally:
             self._idle.append(writer)

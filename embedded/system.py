@@ -41,6 +41,7 @@ class System:
         self.port = _port("PORT", 8000)
         self.servers: dict[str, Valkey | Kafka] = {}
         self.environment = os.environ | {"TALLY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        self.environment.setdefault("LOG_FORMAT", "console")  # whoever runs this reads it
         self._ports = {"PORT": (EVERYWHERE, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))
