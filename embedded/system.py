@@ -42,6 +42,7 @@ class System:
         self.servers: dict[str, Valkey | Kafka] = {}
         self.environment = os.environ | {"TALLY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         self.environment.setdefault("LOG_FORMAT", "console")  # whoever runs this reads it
+        self.environment.setdefault("GRANIAN_LOG_CONFIG", str(ROOT / "project" / "granian.json"))
         self._ports = {"PORT": (EVERYWHERE, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))

@@ -12,7 +12,7 @@ from project import traces
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
-send_spans = traces.set_up("web")  # before Django's handler is made, for it adds a middleware
+end_traces = traces.set_up("web")  # before Django's handler is made, for it adds a middleware
 django_app = cast("App", get_asgi_application())
 
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
@@ -64,7 +64,7 @@ async def live(receive: Receive, send: Send) -> None:
     await batcher.stop()
     await batches.stop()
     await asyncio.to_thread(callbacks().stop)
-    await asyncio.to_thread(send_spans)
+    await asyncio.to_thread(end_traces)
     await send({"type": "lifespan.shutdown.complete"})
 
 

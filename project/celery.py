@@ -67,8 +67,12 @@ def trace_beat(**kwargs: Any) -> None:
 @worker_process_init.connect
 def trace_worker(**kwargs: Any) -> None:
     """In each process that runs tasks: what sends spans does not survive a fork."""
-    send_spans = traces.set_up("worker")
-    worker_process_shutdown.connect(lambda **kwargs: send_spans(), weak=False)
+    end = traces.set_up("worker")
+
+    def end_traces(**kwargs: Any) -> None:
+        end()
+
+    worker_process_shutdown.connect(end_traces, weak=False)
 
 
 @worker_ready.connect

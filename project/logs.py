@@ -3,7 +3,7 @@
 import json
 import logging.config
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -29,9 +29,9 @@ QUIET = {
 }
 
 
-def configure(config: dict[str, Any]) -> None:
-    """What Django calls with `settings.LOGGING`, and Celery's processes as well: `{"format": JSON}`."""
-    logging.config.dictConfig(_standard_library(config["format"]))
+def configure(config: dict[str, str]) -> None:
+    """What Django calls with `settings.LOGGING`, and Celery's processes as well."""
+    logging.config.dictConfig(_standard_library())
     logging.captureWarnings(True)
     structlog.configure(
         processors=[
@@ -46,22 +46,27 @@ def configure(config: dict[str, Any]) -> None:
     )
 
 
-def _standard_library(format: str) -> dict[str, Any]:
+class Line(structlog.stdlib.ProcessorFormatter):
+    """Makes a line of a record, as `settings.LOGGING` says. Granian's own process has it by granian.json."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=_context(),
+            processors=[self.remove_processors_meta, *_renderers(settings.LOGGING["format"])],
+        )
+        self._find_secrets = _any_of(_secrets())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Secrets are taken out at the very end, however they got into the line."""
+        return self._find_secrets.sub("***", super().format(record))
+
+
+def _standard_library() -> dict[str, Any]:
     """The configuration of `logging`, through which structlog's lines go as well."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "line": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": _context(),
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *_renderers(format),
-                    _secret_hider(),
-                ],
-            }
-        },
+        "formatters": {"line": {"()": Line}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
@@ -96,15 +101,11 @@ def _renderers(format: str) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain, pad_event_to=0)]
 
 
-def _secret_hider() -> Callable[[WrappedLogger, str, str], str]:
-    """Takes the secrets among the settings out of a finished line, however they got into it."""
-    spellings = {each for secret in _secrets() for each in (secret, json.dumps(secret)[1:-1], quote(secret))}
-    find = re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!)")
-
-    def hide(logger: WrappedLogger, name: str, line: str) -> str:
-        return find.sub("***", line)
-
-    return hide
+def _any_of(secrets: Iterable[str]) -> re.Pattern[str]:
+    """Finds them, also as they are written in JSON and in a url."""
+    spellings = {each for secret in secrets for each in (secret, json.dumps(secret)[1:-1], quote(secret))}
+    longest_first = sorted(spellings, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
 
 def _secrets() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK and its instrumentation of Django, Celery and Redis, as project/traces.py turns it on."""
+"""OpenTelemetry's SDK, and its instrumentation of Django, Celery and Redis; project/traces.py turns it on."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -29,28 +29,30 @@ CHUNKED = frozenset({"6b.id_counts", "6e.settle"})
 UNTRACED = "/healthz$,/readyz$,/metrics$"
 """Asked every few seconds by machines."""
 
-FLUSH_MILLISECONDS = 2000
+EXPORT_SECONDS = "3"
+"""For a batch of spans; a collector that is away must not hold up the end of a process."""
 
 
 def start(process: str, exporter: str) -> Callable[[], None]:
-    """Trace this process, under the service name `tally-<process>`; returns what sends the spans that wait."""
+    """Trace this process as the service `tally-<process>`; returns what ends that, and sends what waits."""
     if exporter not in EXPORTERS:
         logger.error("OTEL_TRACES_EXPORTER is none of those there are, so nothing is traced", value=exporter)
         return lambda: None
     if "service.name=" not in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         os.environ.setdefault("OTEL_SERVICE_NAME", f"tally-{process}")
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", EXPORT_SECONDS)
     provider = TracerProvider()
     provider.add_span_processor(_Batches(EXPORTERS[exporter]()))
     trace.set_tracer_provider(provider)
     # A task that is sent by its name alone would have a span without an end.
     current_app.loader.import_default_modules()
-    CeleryInstrumentor().instrument()
+    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
     RedisInstrumentor().instrument()
     if process == "web":
         urls = os.environ.get("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", UNTRACED)
         DjangoInstrumentor().instrument(request_hook=_without_query, excluded_urls=urls)
     spans.current = _Spans()
-    return lambda: provider.force_flush(FLUSH_MILLISECONDS)
+    return provider.shutdown
 
 
 class _Spans(spans.Spans):
@@ -80,7 +82,7 @@ def _alone(span: AbstractContextManager[Span]) -> Iterator[None]:
 
 
 class _Batches(BatchSpanProcessor):
-    """Sends them from a thread of its own, without those of Redis that belong to nothing: beat's every tick."""
+    """Sent from a thread, without the commands of Redis that belong to nothing: beat's, every few seconds."""
 
     def on_end(self, span: ReadableSpan) -> None:
         if span.parent or span.kind is not SpanKind.CLIENT:

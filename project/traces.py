@@ -1,8 +1,8 @@
-"""Traces, by the standard OTEL_* variables: from beat's tick to the commit in Kafka, and from a call to Redis.
+"""Traces, by the standard OTEL_* variables: from beat's tick to Kafka, and from a call to Redis.
 
-Off unless OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_*ENDPOINT is set: then nothing of OpenTelemetry's SDK
-is imported, and there are no spans (counter/spans.py). Exporter, sampler, limits and resource are OpenTelemetry's
-to read from the environment.
+Off unless OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_*ENDPOINT is set: then nothing of OpenTelemetry's
+SDK is imported, and there are no spans (counter/spans.py). OpenTelemetry itself reads exporter, sampler,
+limits and resource from the environment.
 """
 
 import os
@@ -15,7 +15,7 @@ EXPORTER, DISABLED = "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED"
 def set_up(process: str) -> Callable[[], None]:
     """Trace this process, if the environment asks for it; call it once, and after any fork.
 
-    Returns what sends the spans that wait, for where the process is to end.
+    Returns what ends that, and sends the spans that wait.
     """
     if not is_asked_for():
         return lambda: None
