@@ -1,7 +1,7 @@
 """Traces, by the standard OTEL_* variables: from beat's tick to Kafka, and from a call to Redis.
 
 Off unless OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_*ENDPOINT is set: then nothing of OpenTelemetry's
-SDK is imported, and there are no spans (counter/spans.py). OpenTelemetry itself reads exporter, sampler,
+tracing is imported, and there are no spans (counter/spans.py). OpenTelemetry itself reads exporter, sampler,
 limits and resource from the environment.
 """
 
