@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from django.conf import settings
 from redis.exceptions import (
+    AskError,
     ClusterDownError,
     ConnectionError,
     MasterDownError,
@@ -22,7 +22,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from counter import keys
+from counter.keys import WHOLE, Bucket
 from counter.minute import EPOCH, Minute
 
 MAX_IDS = 1000
@@ -35,6 +35,7 @@ REPEATABLE = (
     ReadOnlyError,
     MasterDownError,
     ClusterDownError,
+    AskError,  # also MovedError: the bucket is with another node, or on its way there
     TryAgainError,
 )
 """After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
@@ -71,12 +72,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Writer:
-    """A source of numbered batches. One batch of a writer may be under way at a time, never two.
+    """A source of numbered batches of ids of one bucket. One of them may be under way at a time, never two.
 
     One that `keeps_replies` has Redis remember how many ids of its last batch were new.
     """
 
     keeps_replies: bool = False
+    bucket: Bucket = WHOLE
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     number: int = 0
     minute: Minute = EPOCH  # the last one that Redis named; it corrects a wrong one
@@ -98,7 +100,8 @@ class Batch:
     @property
     def keys(self) -> tuple[str, ...]:
         """KEYS of accept.lua."""
-        return _keys(self.writer.name, self.writer.keeps_replies, self.writer.minute)
+        writer = self.writer
+        return _keys(writer.bucket, writer.name, writer.keeps_replies, writer.minute)
 
     @property
     def args(self) -> tuple[str | int, ...]:
@@ -119,24 +122,17 @@ class Batch:
         return Accepted(self.writer.minute, int(rest[0]) if rest else None)
 
 
-def check_held(reply: list[int]) -> None:
-    """Raise a repeatable error unless this is what WAITAOF answers when enough replicas hold the batch."""
-    primary, replicas = reply
-    if not primary or replicas < settings.ACCEPT_REPLICAS:
-        raise RedisTimeoutError(f"{replicas} replicas hold the batch, not {settings.ACCEPT_REPLICAS}")
-
-
-@lru_cache(maxsize=128)  # the same all minute long
-def _keys(writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)  # the same all minute long
+def _keys(bucket: Bucket, writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
     names = (
-        keys.SEALED,
-        keys.writer(writer),
-        keys.PENDING,
-        keys.ids(minute),
-        keys.stats(minute),
-        keys.prefix(minute),
+        bucket.sealed,
+        bucket.writer(writer),
+        bucket.pending,
+        bucket.ids(minute),
+        bucket.stats(minute),
+        bucket.prefix(minute),
     )
-    return (*names, keys.reply(writer)) if keeps_replies else names
+    return (*names, bucket.reply(writer)) if keeps_replies else names
 
 
 @lru_cache(maxsize=4)

@@ -9,14 +9,16 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Connection
+from django.conf import settings
 
-from counter import id_batch, refusals
+from counter import id_batch, keys, refusals
 from counter.answer import send_answer, send_problem
-from counter.batch import Unavailable, Writer
+from counter.batch import Unavailable
 from counter.committer import Committer
+from counter.delivery import rounds
 from counter.hot_path import App, Receive, Scope, Send
-from counter.id_batch import BadBatch, Receipt, chunks, read_ids
+from counter.id_batch import BadBatch, Receipt, read_ids
+from counter.nodes import Nodes
 from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
 
 COMMITTERS = 2
@@ -32,12 +34,14 @@ ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
 class BatchPath:
     """Answers the batch call, and hands to `app` all else, also what is to be refused for its headers.
 
-    Belongs to one event loop. `connect` makes connections that do not repeat commands by themselves.
+    Belongs to one event loop. `connect` makes nodes.
     """
 
-    def __init__(self, app: App, connect: Callable[[], Connection]) -> None:
+    def __init__(self, app: App, connect: Callable[[], Nodes]) -> None:
         self._app = app
-        self._committers = [Committer(connect(), Writer(keeps_replies=True)) for _ in range(COMMITTERS)]
+        buckets = keys.buckets(settings.REDIS_BUCKETS)
+        self._buckets = len(buckets)
+        self._committers = [Committer(connect(), buckets, keeps_replies=True) for _ in range(COMMITTERS)]
         self._free: asyncio.Queue[Committer] = asyncio.Queue()
         for committer in self._committers:
             self._free.put_nowait(committer)
@@ -47,9 +51,8 @@ class BatchPath:
         if scope["path"] != id_batch.PATH or scope["method"] != "POST" or not (kind := _media_type(scope)):
             await self._app(scope, receive, send)
             return
-        receipt = Receipt()
         try:
-            await self._count(read_ids(kind, await read_body(scope, receive)), receipt)
+            receipt = await self._count(read_ids(kind, await read_body(scope, receive)))
         except Disconnected:
             return
         except TooLarge:
@@ -58,20 +61,29 @@ class BatchPath:
         except BadBatch as bad:
             refusals.BAD_CALL.add(why=str(bad))
             await send_problem(bad.problem, send)
-        except Unavailable:
-            await send_problem(receipt.cut_short, send)
         else:
-            await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
+            if receipt.refused:
+                await send_problem(receipt.cut_short, send)
+            else:
+                await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
 
     async def stop(self) -> None:
         """Let go of Redis."""
         for committer in self._committers:
             await committer.stop()
 
-    async def _count(self, ids: list[int], receipt: Receipt) -> None:
-        async with self._committer() as committer:
-            for chunk in chunks(ids):
-                receipt.add(await committer.commit(chunk), len(chunk))
+    async def _count(self, ids: list[int]) -> Receipt:
+        receipt = Receipt()
+        try:
+            async with self._committer() as committer:
+                for parts in rounds(ids, self._buckets):
+                    if receipt.refused:
+                        receipt.refuse(parts)  # Redis is away: there is no time to find that out again
+                    else:
+                        await committer.commit(parts, receipt.noting(parts))
+        except Unavailable:
+            receipt.refused = ids
+        return receipt
 
     @asynccontextmanager
     async def _committer(self) -> AsyncIterator[Committer]:
@@ -79,9 +91,8 @@ class BatchPath:
         try:
             committer = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
-            why = "too many batches are waiting"
-            refusals.UNAVAILABLE.add(why=why)
-            raise Unavailable(why) from None
+            refusals.UNAVAILABLE.add(why="too many batches are waiting")
+            raise Unavailable("too many batches are waiting") from None
         try:
             yield committer
         finally:

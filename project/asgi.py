@@ -30,7 +30,7 @@ NEW_OBJECTS = 100_000
 """Between two collections of the young: some megabytes."""
 
 check_settings()
-batcher = Batcher(connect_async())
+batcher = Batcher(connect_async)
 limited = BodyLimit(django_app)
 batches = BatchPath(limited, connect_async)
 

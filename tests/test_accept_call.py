@@ -47,17 +47,18 @@ def test_counts_every_call(client: httpx.Client, store: CountStore, method: str)
 
 
 def test_names_its_keys_as_the_contract_says(
-    client: httpx.Client, store: CountStore, valkey: redis.Redis
+    client: httpx.Client, store: CountStore, valkey: redis.Redis, buckets: int
 ) -> None:
-    for id in (42, 42, 43):
+    for id in (42, 42, 75):
         client.get(PATH, params={"id": id})
     minute = store.pending()[0].start.strftime("%Y%m%d%H%M")
-    assert valkey.get(f"{minute}_42") == b"2"
-    assert valkey.ttl(f"{minute}_42") == -1
-    assert valkey.lrange(f"tally:ids:{minute}", 0, -1) == [b"42", b"43"]
-    assert valkey.hgetall(f"tally:stats:{minute}") == {b"unique": b"2", b"total": b"3"}
-    assert valkey.zscore("tally:pending", minute) == float(minute)
-    writers = valkey.keys("tally:writer:*")
+    tag, of_bucket = ("", "tally:") if buckets == 1 else ("{b08}", "tally:{b08}:")  # by the CRC-32 of both
+    assert valkey.get(f"{tag}{minute}_42") == b"2"
+    assert valkey.ttl(f"{tag}{minute}_42") == -1
+    assert valkey.lrange(f"{of_bucket}ids:{minute}", 0, -1) == [b"42", b"75"]
+    assert valkey.hgetall(f"{of_bucket}stats:{minute}") == {b"unique": b"2", b"total": b"3"}
+    assert valkey.zscore(f"{of_bucket}pending", minute) == float(minute)
+    writers = valkey.keys(f"{of_bucket}writer:*")
     assert writers
     assert all(3500 < valkey.ttl(writer) <= 3600 for writer in writers)
 

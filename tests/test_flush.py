@@ -1,6 +1,7 @@
 """The flush, run in this process against real Valkey and Kafka. Its crashes are in tests/faults."""
 
 import time
+from collections import Counter
 from contextlib import suppress
 from threading import Thread
 
@@ -8,10 +9,12 @@ import pytest
 import redis
 from confluent_kafka import Producer
 from django.conf import settings
+from django.test import override_settings
 from pytest_django import Settings
 
 from counter import keys
 from counter.connection import connect, connect_for_accept
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
@@ -21,6 +24,7 @@ from tasks.brokers import KafkaAway
 from tasks.flush import Flush
 from tasks.topics import UNIQUE_COUNTS
 from tasks.watermark import Halt
+from tests.checker import Calls, verify
 from tests.processes import ServerProcess
 from tests.reading import id_counts, unique_counts
 
@@ -54,8 +58,8 @@ def publish_one(store: CountStore) -> Minute:
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the clocks of Redis and of the worker say so, for the flush."""
-    now, clock = CountStore.now, time.time
-    monkeypatch.setattr(CountStore, "now", lambda self: now(self) + seconds)
+    clocks, clock = CountStore.clocks, time.time
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
     monkeypatch.setattr("tasks.watermark.time.time", lambda: clock() + seconds)
 
 
@@ -80,9 +84,33 @@ def test_publishes_a_minute_and_deletes_its_keys(store: CountStore, valkey: redi
     assert id_counts() == {str(minute): {42: 3, 43: 1, -1: 1}}
     assert store.pending() == []
     assert {key for key in valkey.scan_iter() if not key.startswith(b"tally:writer:")} == {
-        keys.SEALED.encode(),
-        keys.SETTLED.encode(),
+        WHOLE.sealed.encode(),
+        WHOLE.settled.encode(),
     }
+
+
+def test_a_minute_of_many_buckets_is_one_record(store: CountStore, valkey: redis.Redis) -> None:
+    ids = [*range(2000), *range(500)]
+    with override_settings(REDIS_BUCKETS=16):
+        store = CountStore(valkey)
+        minute = accept(store, *ids)
+        next_minute(store)
+        assert {len(list(store._counts(bucket, minute))) for bucket in store.buckets} == {1}
+        assert run(store) == [minute]
+    verify(Calls(ok=Counter(ids)), valkey)
+    assert unique_counts() == [(str(minute), 2000, 2500)]
+
+
+def test_a_minute_is_over_when_it_is_over_on_every_node(
+    store: CountStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = publish_one(store)
+    waiting = accept(store, 1)
+    behind = waiting.end - 1
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [behind + 2, behind])
+    monkeypatch.setattr("tasks.watermark.time.time", lambda: behind)
+    assert run(store) == []
+    assert store.sealed() == published
 
 
 def test_leaves_the_open_minute_alone(store: CountStore) -> None:
@@ -270,7 +298,7 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
     accept(store, 1)
     store.override(store.sealed() or Minute(0))
     store._redis.delete(keys.FIRST)
-    store._redis.set(keys.SETTLED, str((store.sealed() or Minute(0)) + 1))
+    store._redis.set(WHOLE.settled, str((store.sealed() or Minute(0)) + 1))
     with pytest.raises(Halt, match="was in it already"):
         run(store)
 
@@ -278,7 +306,7 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
 def test_clocks_that_disagree_stop_it(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(store, 1)
     next_minute(store)
-    monkeypatch.setattr(CountStore, "now", lambda self: time.time() + 31)
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [time.time(), time.time() + 31])
     with pytest.raises(Halt, match="clocks"):
         run(store)
     assert unique_counts() == []
@@ -287,7 +315,7 @@ def test_clocks_that_disagree_stop_it(store: CountStore, monkeypatch: pytest.Mon
 def test_an_index_that_does_not_fit_stops_it(store: CountStore, valkey: redis.Redis) -> None:
     minute = accept(store, 1, 2)
     next_minute(store)
-    valkey.lpop(keys.ids(minute))
+    valkey.lpop(WHOLE.ids(minute))
     with pytest.raises(Halt, match="index"):
         run(store)
     assert store.pending() == [minute]

@@ -1,8 +1,9 @@
 import pytest
 import redis
+from django.test import override_settings
 
-from counter import keys
 from counter.connection import connect_for_accept
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.reading import PendingMinutes, State
 from counter.recorder import Recorder
@@ -39,14 +40,14 @@ def test_lists_pending_minutes_oldest_first(reader: PendingMinutes, store: Count
 
 def test_a_minute_that_is_over_and_not_sealed_is_closed(reader: PendingMinutes, valkey: redis.Redis) -> None:
     over = Minute.parse("202601010000")
-    valkey.zadd(keys.PENDING, {str(over): str(over)})
-    valkey.hset(keys.stats(over), mapping={"unique": 1, "total": 1})
+    valkey.zadd(WHOLE.pending, {str(over): str(over)})
+    valkey.hset(WHOLE.stats(over), mapping={"unique": 1, "total": 1})
     assert [each.state for each in reader.list()] == [State.CLOSED]
     assert reader.waiting() == 1
 
 
 def test_leaves_out_what_was_settled_meanwhile(reader: PendingMinutes, valkey: redis.Redis) -> None:
-    valkey.zadd(keys.PENDING, {"202601010000": 202601010000})
+    valkey.zadd(WHOLE.pending, {"202601010000": 202601010000})
     assert reader.list() == []
 
 
@@ -57,6 +58,20 @@ def test_reads_a_minute_page_by_page(reader: PendingMinutes) -> None:
         pages.append(reader.counts(minute, start, limit=10))
     assert [len(page.counts) for page in pages] == [10, 10, 5]
     assert [each for page in pages for each in page.counts] == [(id, 1 + (id < 5)) for id in range(25)]
+
+
+def test_reads_a_minute_of_many_buckets_page_by_page(valkey: redis.Redis) -> None:
+    with override_settings(REDIS_BUCKETS=16):
+        reader = PendingMinutes(valkey)
+        minute = accept(*range(100), *range(5))
+        pages = [reader.counts(minute, limit=9)]
+        while start := pages[-1].next:
+            pages.append(reader.counts(minute, start, limit=9))
+        assert [reader.count(minute, id) for id in (4, 5, 100)] == [2, 1, 0]
+        (pending,) = reader.list()
+    assert [len(page.counts) for page in pages] == [9] * 11 + [1]
+    assert sorted(each for page in pages for each in page.counts) == [(id, 1 + (id < 5)) for id in range(100)]
+    assert (pending.unique, pending.total) == (100, 105)
 
 
 def test_keeps_its_place_while_the_minute_is_settled(
