@@ -20,8 +20,8 @@ from django.conf import settings  # noqa: E402  (all of these need Django's sett
 from counter.api.accepting import callbacks  # noqa: E402
 from counter.batch_path import BatchPath  # noqa: E402
 from counter.batcher import Batcher  # noqa: E402
-from counter.connection import connect_async  # noqa: E402
 from counter.hot_path import App, HotPath, Receive, Scope, Send  # noqa: E402
+from counter.nodes import connect_async  # noqa: E402
 from counter.request_body import BodyLimit  # noqa: E402
 from counter.token_guard import TokenGuard  # noqa: E402
 from project.checking import check_settings  # noqa: E402

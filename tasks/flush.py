@@ -91,6 +91,7 @@ class Flush:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
             metrics.FLUSHES.labels("overtaken").inc()
+            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
             logger.info("another flusher has taken over", error=str(overtaken))
         except (CorruptMinute, BadRecord, NoTopic) as error:
             raise Halt(str(error)) from error
@@ -108,7 +109,7 @@ class Flush:
                 starts = 0
             except StartOver as error:
                 starts += 1
-                metrics.STARTS_OVER.inc()
+                metrics.RETRIES.labels("transaction").inc()
                 if starts == MAX_STARTS:
                     raise
                 logger.warning("starting over", error=str(error))
@@ -235,6 +236,7 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         return
     except (KafkaAway, StartOver, RedisError) as error:
         metrics.FLUSHES.labels("failed").inc()
+        metrics.RETRIES.labels("redis" if isinstance(error, RedisError) else "kafka").inc()
         logger.warning("the flush did not get through", error=str(error))
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
