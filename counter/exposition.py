@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from math import inf
+from pathlib import Path
 
 import redis
 from django.conf import settings

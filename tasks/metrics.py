@@ -27,3 +27,12 @@ OVERTAKEN = Counter(
     "Flushes that gave way to another: fenced by Kafka, or without their lease",
     ["kind"],
 )
+
+# From the start, for an alert does not see a series grow that begins with its first event.
+for counter, values in (
+    (FLUSHES, ("published", "overtaken", "halted", "failed")),
+    (RETRIES, ("call", "transaction", "kafka", "redis")),
+    (OVERTAKEN, ("fenced", "lease_lost")),
+):
+    for value in values:
+        counter.labels(value)
