@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter.kafka import Complaint, client_config
 from counter.minute import Minute
+from tasks import metrics
 from tasks.brokers import KafkaAway, StartOver, triage
 from tasks.records import UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
@@ -145,4 +146,5 @@ class Transaction:
                 if time.monotonic() > deadline:
                     self._producer.poll(0)
                     raise KafkaAway(self._complaint.explain(error.args[0])) from error
+                metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)

@@ -172,13 +172,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
         )
         with receiving(ok) as receiver:
             assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
-            try:
-                assert receiver.got.get(timeout=20)[2]["unique"] == 1  # type: ignore[index]
-            except Exception:
-                for e in client.acl_log(): print("DENIED", e["username"], e["reason"], e["object"], e["count"])
-                print("WORKER", worker.output[-1500:])
-                print("BEAT", beat.output[-1000:])
-                raise
+            assert receiver.got.get(timeout=60)[2]["unique"] == 1  # type: ignore[index]
         assert httpx.post(f"{url}/api/v1/accept/", json={"ids": [43, 44]}).is_success
         store = CountStore(client)
         store.begin_at(store.pending()[0])

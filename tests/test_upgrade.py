@@ -27,7 +27,7 @@ SET tally:sealed 202601010000
 @pytest.mark.usefixtures("kafka")
 def test_counts_that_wait_in_redis_are_published(valkey: redis.Redis, store: CountStore) -> None:
     for line in WRITTEN.split("\n")[1:-1]:
-        valkey.execute_command(*line.split())
+        valkey.execute_command(*line.split())  # type: ignore[no-untyped-call]
     run(store)
     assert unique_counts()[0] == ("202601010000", 2, 3)
     assert id_counts()["202601010000"] == {42: 2, -7: 1}
