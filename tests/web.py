@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from django.conf import settings
 
 from embedded.ports import free_port
 from tests.processes import BIN, ROOT, Process, run, wait_until
@@ -19,6 +20,7 @@ LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
 def serving(interface: str = "asgi", workers: int = 1, **env: str) -> Iterator[str]:
     """The base url of a web server that runs as long."""
     port = free_port()
+    env = {"REDIS_BUCKETS": str(settings.REDIS_BUCKETS)} | env
     options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
     with run(
         Process(
