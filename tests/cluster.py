@@ -27,7 +27,7 @@ class ValkeyCluster:
 
     def __init__(self, nodes: dict[int, ServerProcess]) -> None:
         self.nodes = nodes
-        self.clients = {port: redis.Redis(port=port, socket_timeout=5) for port in nodes}
+        self.clients = {port: redis.Redis(port=port, socket_timeout=1) for port in nodes}
 
     @property
     def url(self) -> str:
@@ -60,13 +60,32 @@ class ValkeyCluster:
         """Ports of the masters that are up."""
         return [port for port in self.nodes if self._is(port, "master")]
 
-    def master_of(self, key: str) -> int:
-        """The port of the master that has the key now."""
+    def master_of(self, key: str) -> int | None:
+        """The port of the master that has the key now, where there is one."""
         for port in self.masters():
             with suppress(redis.RedisError):
                 self.clients[port].exists(key)
                 return port
-        raise LookupError(key)
+        return None
+
+    def migrate(self, key: str, source: int, target: int) -> None:
+        """Move the key's slot at once, as Valkey does it from version 9 on; under way when this returns."""
+        slot = self._slot(key)
+        self.ask(source, "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self.ask(target, "MYID"))
+
+    def migrate_by_keys(self, key: str, source: int, target: int) -> None:
+        """Move the key's slot key by key, as every version does."""
+        slot, ids = self._slot(key), {port: self.ask(port, "MYID") for port in self.masters()}
+        self.ask(target, "SETSLOT", slot, "IMPORTING", ids[source])
+        self.ask(source, "SETSLOT", slot, "MIGRATING", ids[target])
+        client = self.clients[source]
+        while names := client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 20):  # type: ignore[no-untyped-call]
+            client.migrate("127.0.0.1", target, names, 0, 5000)
+        for port in (target, source, *(ids.keys() - {source, target})):
+            self.ask(port, "SETSLOT", slot, "NODE", ids[target])
+
+    def _slot(self, key: str) -> int:
+        return int(self.clients[next(iter(self.clients))].cluster("KEYSLOT", key))
 
     def is_whole(self) -> bool:
         """Every slot is served, every master has a replica that is in step, and all agree."""
