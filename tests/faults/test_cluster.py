@@ -140,6 +140,7 @@ def test_a_master_is_killed_under_load(cluster: ValkeyCluster) -> None:
     judge(callers)
 
 
+@pytest.mark.slow
 def test_a_master_is_stopped_under_load(cluster: ValkeyCluster) -> None:
     """Its callers are refused and the others are not, until a replica takes over; then it comes back."""
     with load(cluster) as callers:
