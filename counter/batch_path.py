@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from django.conf import settings
 
-from counter import id_batch, keys, metrics
+from counter import id_batch, keys, refusals
 from counter.answer import send_answer, send_problem
 from counter.batch import Unavailable
 from counter.committer import Committer
@@ -56,9 +56,10 @@ class BatchPath:
         except Disconnected:
             return
         except TooLarge:
+            refusals.BAD_CALL.add(why=TOO_LARGE.detail)
             await send_problem(TOO_LARGE, send)
         except BadBatch as bad:
-            metrics.BAD_CALL.inc()
+            refusals.BAD_CALL.add(why=str(bad))
             await send_problem(bad.problem, send)
         else:
             if receipt.refused:
@@ -90,7 +91,7 @@ class BatchPath:
         try:
             committer = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
-            metrics.UNAVAILABLE.inc()
+            refusals.UNAVAILABLE.add(why="too many batches are waiting")
             raise Unavailable("too many batches are waiting") from None
         try:
             yield committer

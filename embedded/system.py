@@ -17,16 +17,8 @@ from embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
-
-PROGRAMS = {
-    "web": "granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-    " --http1-buffer-size 65536 --host {host} --port {port} project.asgi:application",
-    "worker": "celery --quiet -A project worker --hostname flush@%h --queues tally.flush --concurrency 2",
-    # On their own, or slow endpoints would keep the flush waiting.
-    "callbacks": "celery --quiet -A project worker --hostname callbacks@%h --queues tally.callbacks"
-    " --pool threads --concurrency 16",
-    "beat": "celery --quiet -A project beat --pidfile=",
-}
+LAUNCHER = ROOT / "bin" / "tally"
+PROGRAMS = ("web", "worker", "callbacks", "beat")
 
 
 class CannotRunError(Exception):
@@ -40,7 +32,13 @@ class System:
         self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
         self.port = _port("PORT", 8000)
         self.servers: dict[str, Valkey | Kafka] = {}
-        self.environment = os.environ | {"TALLY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        self.environment = os.environ | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            "TALLY_HOME": str(self.home),
+        }
+        self.environment.setdefault("LOG_FORMAT", "console")  # whoever runs this reads it
         self._ports = {"PORT": (EVERYWHERE, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))
@@ -63,10 +61,7 @@ class System:
     @property
     def programs(self) -> dict[str, list[str]]:
         """The commands of Tally's own programs, by name."""
-        return {
-            name: [sys.executable, "-m", *command.format(host=EVERYWHERE, port=self.port).split()]
-            for name, command in PROGRAMS.items()
-        }
+        return {name: [str(LAUNCHER), name] for name in PROGRAMS}
 
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""

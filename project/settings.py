@@ -1,12 +1,14 @@
 """Every setting, from the environment; `.env.example` lists them with their defaults."""
 
+import logging
 import os
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
-env = environ.Env()
+from project.environment import Environment
+
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TALLY_HOME = Path(env.str("TALLY_HOME", default=str(BASE_DIR / ".tally")))
@@ -17,6 +19,8 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # What Tally counts with
 
@@ -24,6 +28,7 @@ REDIS_URL = env.str("REDIS_URL", default=f"redis://127.0.0.1:{env.int('REDIS_POR
 KAFKA_BOOTSTRAP_SERVERS = env.str(
     "KAFKA_BOOTSTRAP_SERVERS", default=f"127.0.0.1:{env.int('KAFKA_PORT', default=9092)}"
 )
+KAFKA_CLIENT_RACK = env.str("KAFKA_CLIENT_RACK", default="")
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
 REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
@@ -34,6 +39,7 @@ CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
 Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
 
@@ -45,6 +51,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_structlog",
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
@@ -62,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "project.request_log.RequestLog",
 ]
 
 TEMPLATES = [
@@ -121,17 +129,19 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # These log a line for every call or task; Tally's own lines say more.
-    "loggers": {
-        name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "httpx")
-    },
-}
+# Logs: see project/logs.py
+
+LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
+LOGGING_CONFIG = "project.logs.configure"
+LOGGING = {"format": LOG_FORMAT}
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# A line for the end of a request is enough; tasks say themselves what they did.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_RETRY_LOG_LEVEL = logging.DEBUG
 
 # Celery
 

@@ -1,5 +1,8 @@
 """What every client of Kafka is told, and what its errors mean."""
 
+import os
+import socket
+
 from confluent_kafka import KafkaError, KafkaException
 from django.conf import settings
 
@@ -27,7 +30,8 @@ def client_config() -> dict[str, str | int | float | bool]:
     """The configuration that every client of Kafka shares."""
     return {
         "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "client.id": "tally",
+        "client.id": f"tally-{socket.gethostname()}-{os.getpid()}",
+        "client.rack": settings.KAFKA_CLIENT_RACK,
         # What matters comes as an exception; the rest is a line for every failed attempt to connect.
         "log_level": 2,
     }

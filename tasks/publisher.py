@@ -14,6 +14,7 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter.minute import Minute
+from tasks import metrics
 from tasks.brokers import KafkaAway, StartOver, client_config, triage
 from tasks.records import UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
@@ -141,4 +142,5 @@ class Transaction:
                     raise failure from error
                 if time.monotonic() > deadline:
                     raise KafkaAway(str(error)) from error
+                metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"  # also below a test, whose servers are not ours
 
 import django
 
@@ -94,9 +94,9 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
         time.sleep(1)
         return stack.is_drained()
 
-    stack.end("web")
+    stack.programs.pop("web").kill()
     wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
-    stack.end("worker", "beat")
+    stack.end_programs()
     calls = load.calls
     with connect() as client:
         seen = verify(calls, client)
