@@ -106,7 +106,9 @@ class Batch:
     @property
     def args(self) -> tuple[str | int, ...]:
         """ARGV of accept.lua."""
-        return (*_minute_args(self.writer.minute), self.number, " ".join(map(str, self.ids)))
+        writer = self.writer
+        ids = " ".join(map(str, self.ids))
+        return (*_minute_args(writer.minute), self.number, ids, writer.bucket.count)
 
     def read(self, reply: list[int | bytes]) -> Accepted | None:
         """What the script's reply says; None when it is to be sent again, for the minute that Redis named.
@@ -131,6 +133,7 @@ def _keys(bucket: Bucket, writer: str, keeps_replies: bool, minute: Minute) -> t
         bucket.ids(minute),
         bucket.stats(minute),
         bucket.prefix(minute),
+        bucket.layout,
     )
     return (*names, bucket.reply(writer)) if keeps_replies else names
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 from counter import spans
 from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
 from counter.connection import ACCEPT_TIMEOUT_SECONDS
-from counter.delivery import Command, Delivery, Done, Parts
+from counter.delivery import Command, Delivery, Done, Parts, unheld
 from counter.keys import Bucket
 from counter.nodes import Nodes
 
@@ -42,7 +42,7 @@ class Committer:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def answering(self, numbers: set[int]) -> set[int]:
-        """Those of the buckets whose scripts could run now."""
+        """Those of the buckets whose scripts could run now, with replicas enough to hold what they write."""
         # Batches for a minute long ago: the script refuses them, and writes nothing.
         writers = [Writer(bucket=writer.bucket) for writer in self._writers]
         probe = Delivery(writers, {number: [0] for number in numbers}, lambda *_: None)
@@ -50,8 +50,10 @@ class Committer:
         found: set[int] = set()
         for connection, of_node in self._routes(probe).items():
             replies = await self._call(connection, probe.commands(of_node))
-            answers = zip(of_node, replies, strict=False)  # without those about replicas
-            found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
+            scripts, held = replies[: len(of_node)], replies[len(of_node) :]
+            if not (held and unheld(held[-1])):
+                answers = zip(of_node, scripts, strict=True)
+                found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
         return found
 
     async def stop(self) -> None:

@@ -1,5 +1,7 @@
 """What every client of Kafka is told, and what it complains about."""
 
+import os
+import socket
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -21,7 +23,8 @@ def client_config() -> dict[str, Any]:
     }
     return {
         "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "client.id": "tally",
+        "client.id": f"tally-{socket.gethostname()}-{os.getpid()}",
+        "client.rack": settings.KAFKA_CLIENT_RACK,
         # What matters comes as an exception; the rest is a line for every failed attempt to connect.
         "log_level": 2,
     } | {name: value for name, value in known.items() if value}

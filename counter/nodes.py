@@ -103,7 +103,8 @@ class ClusterNodes:
         for connection in self._connections.values():
             await connection.disconnect()
         if self._cluster:
-            await self._cluster.aclose()
+            for cache in ("nodes_cache", "startup_nodes"):
+                await self._cluster.nodes_manager.aclose(cache)
 
 
 def _connection(node: ClusterNode) -> Connection:

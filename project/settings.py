@@ -50,7 +50,7 @@ KAFKA_SASL_PASSWORD = env.str("KAFKA_SASL_PASSWORD", default="")
 KAFKA_SSL_CA = env.str("KAFKA_SSL_CA", default="")
 KAFKA_SSL_CERT = env.str("KAFKA_SSL_CERT", default="")
 KAFKA_SSL_KEY = env.str("KAFKA_SSL_KEY", default="")
-
+KAFKA_CLIENT_RACK = env.str("KAFKA_CLIENT_RACK", default="")
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
 REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)

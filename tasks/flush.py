@@ -132,6 +132,7 @@ class Flush:
             with step("2.init"):
                 transaction.init()
             with step("3.last"):
+                self._store.learn()
                 watermark = find_watermark(self._store, log)
             if not watermark:
                 return False

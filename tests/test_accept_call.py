@@ -10,6 +10,7 @@ import redis
 
 from counter.accepting import PATH
 from counter.store import CountStore, Stats
+from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess, wait_until
 
 
@@ -17,7 +18,7 @@ from tests.processes import ServerProcess, wait_until
 def client(lane: str, valkey: redis.Redis) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=lane) as client:
         wait_until(lambda: client.get(PATH, params={"id": 0}).status_code == 200, "accepting")
-        valkey.flushall()
+        empty(valkey)
         yield client
 
 
@@ -71,7 +72,7 @@ def test_refuses_a_bad_call_and_changes_nothing(
     client: httpx.Client, valkey: redis.Redis, query: str
 ) -> None:
     assert is_failure(client.get(f"{PATH}?{query}"), 400)
-    assert valkey.dbsize() == 0
+    assert is_empty(valkey)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from django.conf import settings
 
 from embedded.ports import free_port
 from tests.processes import BIN, ROOT, Process, run, wait_until
@@ -19,7 +20,10 @@ LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
 def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
     """The base url of a web server that runs as long."""
     port = free_port()
-    env = {"GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json")} | env
+    env = {
+        "GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json"),
+        "REDIS_BUCKETS": str(settings.REDIS_BUCKETS),
+    } | env
     options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
     with run(
         Process([str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], log), env)
