@@ -1,46 +1,53 @@
 """The batch call beside the hot path: a small ASGI app in front of Django's.
 
 A batch has no need to wait for others, so it doesn't go through the batcher, and single calls don't wait
-behind it. It has writers and connections of its own.
+behind it.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-
-from redis.asyncio import Connection
+from typing import Protocol
 
 from counter import id_batch, metrics
 from counter.answer import send_answer, send_problem
-from counter.batch import Unavailable, Writer
-from counter.committer import Committer
+from counter.batch import Accepted, Unavailable
 from counter.hot_path import App, Receive, Scope, Send
 from counter.id_batch import BadBatch, Receipt, chunks, read_ids
 from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
 
-COMMITTERS = 2
-"""Scripts under way at a time: while Redis runs one, the next is made ready."""
-
 WAIT_SECONDS = 3.0
-"""For a committer, after which the call is refused: about a hundred of the largest batches come first."""
+"""For a sink, after which the call is refused: about a hundred of the largest batches come first."""
 
 MEDIA_TYPES = {id_batch.JSON.encode(): id_batch.JSON, id_batch.NDJSON.encode(): id_batch.NDJSON}
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
 
 
+class ChunkSink(Protocol):
+    """Where chunks of a batch are recorded, one at a time."""
+
+    async def commit(self, ids: Sequence[int]) -> Accepted:
+        """Record 1 to MAX_IDS calls for good. Raises Unavailable."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the server."""
+        ...
+
+
 class BatchPath:
     """Answers the batch call, and hands to `app` all else, also what is to be refused for its headers.
 
-    Belongs to one event loop. `connect` makes connections that do not repeat commands by themselves.
+    Belongs to one event loop. As many batches are under way at a time as there are `sinks`.
     """
 
-    def __init__(self, app: App, connect: Callable[[], Connection]) -> None:
+    def __init__(self, app: App, sinks: Sequence[ChunkSink]) -> None:
         self._app = app
-        self._committers = [Committer(connect(), Writer(keeps_replies=True)) for _ in range(COMMITTERS)]
-        self._free: asyncio.Queue[Committer] = asyncio.Queue()
-        for committer in self._committers:
-            self._free.put_nowait(committer)
+        self._sinks = sinks
+        self._free: asyncio.Queue[ChunkSink] = asyncio.Queue()
+        for sink in sinks:
+            self._free.put_nowait(sink)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -63,27 +70,27 @@ class BatchPath:
             await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
 
     async def stop(self) -> None:
-        """Let go of Redis."""
-        for committer in self._committers:
-            await committer.stop()
+        """Let go of the servers."""
+        for sink in self._sinks:
+            await sink.stop()
 
     async def _count(self, ids: list[int], receipt: Receipt) -> None:
-        async with self._committer() as committer:
+        async with self._sink() as sink:
             for chunk in chunks(ids):
-                receipt.add(await committer.commit(chunk), len(chunk))
+                receipt.add(await sink.commit(chunk), len(chunk))
 
     @asynccontextmanager
-    async def _committer(self) -> AsyncIterator[Committer]:
+    async def _sink(self) -> AsyncIterator[ChunkSink]:
         """One for this call alone. Raises Unavailable where none gets free in time."""
         try:
-            committer = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
+            sink = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
             metrics.UNAVAILABLE.inc()
             raise Unavailable("too many batches are waiting") from None
         try:
-            yield committer
+            yield sink
         finally:
-            self._free.put_nowait(committer)
+            self._free.put_nowait(sink)
 
 
 def _media_type(scope: Scope) -> str | None:

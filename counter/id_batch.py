@@ -53,13 +53,15 @@ class Receipt:
 
     minute: Minute | None = None
     accepted: int = 0
-    unique: int = 0
+    unique: int | None = 0
+    """None where it can't be known yet: events are counted later."""
 
     def add(self, accepted: Accepted, calls: int) -> None:
         """One more chunk is counted."""
         self.minute = accepted.minute
         self.accepted += calls
-        self.unique += accepted.new or 0
+        known = self.unique is not None and accepted.new is not None
+        self.unique = (self.unique or 0) + (accepted.new or 0) if known else None
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ class Receipt:
 
     @property
     def cut_short(self) -> Problem:
-        """The answer when Redis went away."""
+        """The answer when Redis, or in event mode Kafka, went away."""
         return Problem(
             503,
             f"the first {self.accepted} ids are counted, the others could not be: repeat those alone",

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Histogram
 
-ACCEPTED = Counter("tally_accepted_calls", "Calls that Redis has recorded, one for each id of a batch")
+ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch")
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])
 BAD_CALL = REFUSED.labels("bad_call")
 UNAVAILABLE = REFUSED.labels("unavailable")

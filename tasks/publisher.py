@@ -12,8 +12,9 @@ from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from counter.kafka import client_config
 from counter.minute import Minute
-from tasks.brokers import KafkaAway, StartOver, client_config, triage
+from tasks.brokers import KafkaAway, StartOver, triage
 from tasks.records import UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 

@@ -6,10 +6,13 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tasks.brokers import client_config
+from counter.kafka import REQUESTS, client_config
+from counter.sink import is_event_mode
 
 UNIQUE_COUNTS = "unique-counts"
 ID_COUNTS = "id-counts"
+PARTITIONS = 12
+"""Of `id-counts` and `requests`."""
 
 REPLICAS = 3
 TIMEOUT_SECONDS = 30.0
@@ -31,10 +34,14 @@ def _topics(brokers: int) -> list[NewTopic]:
     durable = {"min.insync.replicas": str(max(1, replicas - 1))}
     # One record a minute, the newest of which says where publishing goes on: never to be lost to age.
     forever = {"cleanup.policy": "compact", "retention.ms": "-1"}
-    return [
+    topics = [
         NewTopic(UNIQUE_COUNTS, 1, replicas, config=durable | forever),
-        NewTopic(ID_COUNTS, 12, replicas, config=durable),
+        NewTopic(ID_COUNTS, PARTITIONS, replicas, config=durable),
     ]
+    if is_event_mode():
+        by_broker = {"message.timestamp.type": "LogAppendTime"}
+        topics.append(NewTopic(REQUESTS, PARTITIONS, replicas, config=durable | by_broker))
+    return topics
 
 
 def _made(future: Future[None]) -> bool:

@@ -19,15 +19,17 @@ from counter.api.problems import respond
 from counter.batch import Unavailable
 from counter.callback_queue import CallbackQueue
 from counter.connection import connect_for_accept
+from counter.event_recorder import EventRecorder
 from counter.id_batch import MAX_BODY, BadBatch, Receipt, chunks, read_ids
 from counter.recorder import Recorder
 from counter.request_body import TOO_LARGE
+from counter.sink import is_event_mode
 
 
 @cache
-def recorder() -> Recorder:
+def recorder() -> Recorder | EventRecorder:
     """The one of this process."""
-    return Recorder(connect_for_accept())
+    return EventRecorder() if is_event_mode() else Recorder(connect_for_accept())
 
 
 @cache

@@ -17,19 +17,19 @@ from counter.api.bodies import TroubleBody
 from counter.connection import connect_for_accept
 from counter.exposition import scrape
 from counter.health import Watch, kafka_problems, problems, publishing_problems
-
-ACCEPTING = "redis"
+from counter.kafka import client_config
+from counter.sink import KAFKA, REDIS
 
 
 @cache
 def watch() -> Watch:
     """The one of this process."""
     client = connect_for_accept()
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS, "log_level": 2})
+    admin = AdminClient(client_config())
     return Watch(
         {
-            ACCEPTING: lambda: problems(client),
-            "kafka": lambda: kafka_problems(admin),
+            REDIS: lambda: problems(client),
+            KAFKA: lambda: kafka_problems(admin),
             "publishing": lambda: publishing_problems(client),
         }
     )
@@ -59,7 +59,7 @@ class ReadyView(OperatingView):
     def get(self, request: Request) -> Response:
         """200 when calls can be accepted, else 503; with what is down, since when."""
         found = watch().look()
-        unavailable = any(trouble.part == ACCEPTING for trouble in found)
+        unavailable = any(trouble.part == settings.ACCEPT_SINK for trouble in found)
         status = "unavailable" if unavailable else "degraded" if found else "ok"
         body = {"status": status, "problems": TroubleBody(found, many=True).data}
         return Response(body, status=503 if unavailable else 200)
