@@ -22,7 +22,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from counter import keys
+from counter.keys import WHOLE, Bucket
 from counter.minute import EPOCH, Minute
 
 MAX_IDS = 1000
@@ -71,12 +71,13 @@ class Accepted:
 
 @dataclass(slots=True)
 class Writer:
-    """A source of numbered batches. One batch of a writer may be under way at a time, never two.
+    """A source of numbered batches of ids of one bucket. One of them may be under way at a time, never two.
 
     One that `keeps_replies` has Redis remember how many ids of its last batch were new.
     """
 
     keeps_replies: bool = False
+    bucket: Bucket = WHOLE
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     number: int = 0
     minute: Minute = EPOCH  # the last one that Redis named; it corrects a wrong one
@@ -98,7 +99,8 @@ class Batch:
     @property
     def keys(self) -> tuple[str, ...]:
         """KEYS of accept.lua."""
-        return _keys(self.writer.name, self.writer.keeps_replies, self.writer.minute)
+        writer = self.writer
+        return _keys(writer.bucket, writer.name, writer.keeps_replies, writer.minute)
 
     @property
     def args(self) -> tuple[str | int, ...]:
@@ -127,16 +129,16 @@ def check_held(reply: list[int]) -> None:
 
 
 @lru_cache(maxsize=128)  # the same all minute long
-def _keys(writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
+def _keys(bucket: Bucket, writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
     names = (
-        keys.SEALED,
-        keys.writer(writer),
-        keys.PENDING,
-        keys.ids(minute),
-        keys.stats(minute),
-        keys.prefix(minute),
+        bucket.sealed,
+        bucket.writer(writer),
+        bucket.pending,
+        bucket.ids(minute),
+        bucket.stats(minute),
+        bucket.prefix(minute),
     )
-    return (*names, keys.reply(writer)) if keeps_replies else names
+    return (*names, bucket.reply(writer)) if keeps_replies else names
 
 
 @lru_cache(maxsize=4)

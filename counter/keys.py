@@ -1,18 +1,18 @@
-"""The names of everything Tally keeps in Redis, in one place."""
+"""The names of everything Tally keeps in Redis, in one place.
+
+What belongs to a minute, or decides where a call may be counted, belongs to a bucket. All names of a bucket
+carry the same hash tag, so that they are on one node of a Redis Cluster and one script can write them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from zlib import crc32
 
 from counter.minute import Minute
 
-SEALED = "tally:sealed"
-"""The last sealed minute; accepting moves past it and never back."""
-
-SETTLED = "tally:settled"
-"""The last minute whose keys were deleted. A topic that ends before it has lost records."""
-
 FIRST = "tally:first"
 """What to publish next while the topic can't tell: before the first commit, or by an operator's word."""
-
-PENDING = "tally:pending"
-"""Sorted set of the minutes that have data, scored by themselves."""
 
 ATTEMPTS = "tally:attempts"
 """Hash: how often publishing was begun, by the first minute of the transaction; gone with its success."""
@@ -27,26 +27,65 @@ BEAT = "tally:beat"
 """Host and process of the beat that leads; runs out when it does not tick."""
 
 
-def prefix(minute: Minute) -> str:
-    """What the names of a minute's counts begin with: `<minute>_<id>`."""
-    return f"{minute}_"
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The names of one bucket. Each id lives in one bucket alone; `tag` is a hash tag, or empty."""
+
+    tag: str = ""
+
+    @property
+    def sealed(self) -> str:
+        """The last sealed minute; accepting moves past it and never back."""
+        return self._name("sealed")
+
+    @property
+    def settled(self) -> str:
+        """The last minute whose keys were deleted. A topic that ends before it has lost records."""
+        return self._name("settled")
+
+    @property
+    def pending(self) -> str:
+        """Sorted set of the minutes that have data, scored by themselves."""
+        return self._name("pending")
+
+    def prefix(self, minute: Minute) -> str:
+        """What the names of a minute's counts begin with: `<minute>_<id>`."""
+        return f"{self.tag}{minute}_"
+
+    def ids(self, minute: Minute) -> str:
+        """List: each distinct id of the minute once, in order of arrival."""
+        return self._name(f"ids:{minute}")
+
+    def stats(self, minute: Minute) -> str:
+        """Hash of the minute: `unique` and `total`."""
+        return self._name(f"stats:{minute}")
+
+    def writer(self, name: str) -> str:
+        """The number of the last batch of this writer that was counted."""
+        return self._name(f"writer:{name}")
+
+    def reply(self, name: str) -> str:
+        """How many ids of the writer's last batch were new, where it asked for that to be kept."""
+        return f"{self.writer(name)}:new"
+
+    def _name(self, rest: str) -> str:
+        return f"tally:{self.tag}:{rest}" if self.tag else f"tally:{rest}"
 
 
-def ids(minute: Minute) -> str:
-    """List: each distinct id of the minute once, in order of arrival."""
-    return f"tally:ids:{minute}"
+WHOLE = Bucket()
+"""The only bucket where there is one; its names have no tag."""
 
 
-def stats(minute: Minute) -> str:
-    """Hash of the minute: `unique` and `total`."""
-    return f"tally:stats:{minute}"
+@cache
+def buckets(count: int) -> tuple[Bucket, ...]:
+    """The buckets of a system that has so many: WHOLE, or `{b00}`, `{b01}` and so on."""
+    return (WHOLE,) if count == 1 else tuple(_tagged(count))
 
 
-def writer(name: str) -> str:
-    """The number of the last batch of this writer that was counted."""
-    return f"tally:writer:{name}"
+def spread(id: int, count: int) -> int:
+    """Which of `count` buckets an id lives in, from 0: by the CRC-32 of its decimal text."""
+    return crc32(b"%d" % id) % count
 
 
-def reply(name: str) -> str:
-    """How many ids of the writer's last batch were new, where it asked for that to be kept."""
-    return f"{writer(name)}:new"
+def _tagged(count: int) -> Iterator[Bucket]:
+    return (Bucket(f"{{b{number:02}}}") for number in range(count))

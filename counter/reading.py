@@ -4,18 +4,23 @@ Nothing here writes, and no command is longer than a chunk: reading never keeps 
 flush settles a minute its ids go away, in order of arrival; then a reader sees those that are left.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
 import redis
 
-from counter import keys
+from counter.keys import Bucket
 from counter.minute import Minute
 from counter.store import CHUNK, CountStore, Stats
 
 MAX_PAGE = CHUNK
 """Ids or minutes that one call reads."""
+
+_STRIDE = 2**40
+"""Between the positions of two buckets: more than the ids of a minute in one of them."""
 
 _PAGE = Path(__file__).parent / "lua" / "page.lua"
 
@@ -28,7 +33,7 @@ class State(StrEnum):
     CLOSED = "closed"
     """It is over, and waits for the flush."""
     PUBLISHING = "publishing"
-    """It is sealed: no call can land in it any more."""
+    """It is sealed in every bucket: no call can land in it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some ids of a minute with their counts, in order of arrival."""
+    """Some ids of a minute with their counts, bucket by bucket in order of arrival."""
 
     counts: list[tuple[int, int]]
     next: int | None
@@ -53,11 +58,15 @@ class Page:
 
 
 class PendingMinutes:
-    """See the module. `client` must return bytes, not str; it may repeat commands."""
+    """See the module. `client` must return bytes, not str; it may repeat commands.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Without a word about buckets they are those of REDIS_BUCKETS.
+    """
+
+    def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
         self._redis = client
-        self._store = CountStore(client)
+        self._store = CountStore(client, buckets)
+        self._buckets = self._store.buckets
         self._page = client.register_script(_PAGE.read_text())
 
     def list(
@@ -67,19 +76,20 @@ class PendingMinutes:
 
         Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
         """
-        with self._redis.pipeline() as pipe:
-            pipe.time()
-            pipe.get(keys.SEALED)
-            if newest_first:
-                pipe.zrevrangebyscore(keys.PENDING, until, since, start=0, num=limit)
-            else:
-                pipe.zrangebyscore(keys.PENDING, since, until, start=0, num=limit)
-            (seconds, microseconds), sealed, members = pipe.execute()
-        now = float(seconds) + float(microseconds) / 1e6
-        last_sealed = Minute.parse(sealed) if sealed else None
+        now = self._store.now()
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self._buckets:
+                pipe.get(bucket.sealed)
+                if newest_first:
+                    pipe.zrevrangebyscore(bucket.pending, until, since, start=0, num=limit)
+                else:
+                    pipe.zrangebyscore(bucket.pending, since, until, start=0, num=limit)
+            found = pipe.execute()
+        sealed = min(text or b"" for text in found[::2])
+        members = sorted(set(chain.from_iterable(found[1::2])), reverse=newest_first)[:limit]
         minutes = [Minute.parse(member) for member in members]
         return [
-            _pending(minute, stats, now, last_sealed)
+            _pending(minute, stats, now, Minute.parse(sealed) if sealed else None)
             for minute, stats in zip(minutes, self._store.stats(minutes), strict=True)
             if stats.total  # or it was settled meanwhile
         ]
@@ -88,7 +98,7 @@ class PendingMinutes:
         """How many minutes have data and are over: closed, or sealed already."""
         closed = Minute.at(self._store.now()) - 1
         last = max(closed, self._store.sealed() or closed)
-        return int(self._redis.zcount(keys.PENDING, "-inf", str(last)))
+        return len(self._store.pending(last))
 
     def get(self, minute: Minute) -> Pending | None:
         """This minute; None when it has no data here, because it is published or nothing was accepted."""
@@ -97,18 +107,26 @@ class PendingMinutes:
     def counts(self, minute: Minute, start: int = 0, limit: int = MAX_PAGE) -> Page:
         """(id, count) of at most `limit` ids, 1 to MAX_PAGE, from `start` on: 0, or the `next` of a page.
 
-        Each page is consistent in itself. Counts of an open minute grow between two pages, and new ids come
-        at the end.
+        What a page has of one bucket is of one moment. Counts of an open minute grow between two pages, and
+        new ids come at the end of their bucket.
         """
-        names = [keys.ids(minute), keys.stats(minute), keys.prefix(minute)]
-        first, ids, values = self._page(keys=names, args=[start, limit])
-        counts = [(int(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
-        return Page(counts, first + len(ids) if len(ids) == limit else None)
+        begin, position = divmod(start, _STRIDE)
+        counts: list[tuple[int, int]] = []
+        for number, bucket in enumerate(self._buckets[begin:], begin):
+            names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
+            first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
+            counts += [(int(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
+            if len(counts) == limit:
+                return Page(counts, number * _STRIDE + first + len(ids))
+            position = 0
+        return Page(counts, None)
 
     def count(self, minute: Minute, id: int) -> int:
         """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
-        value = self._redis.get(f"{keys.prefix(minute)}{id}")
-        return int(value or 0)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self._buckets:
+                pipe.get(f"{bucket.prefix(minute)}{id}")
+            return sum(int(value or 0) for value in pipe.execute())
 
 
 def _pending(minute: Minute, stats: Stats, now: float, sealed: Minute | None) -> Pending:

@@ -1,21 +1,25 @@
 """CountStore: the counts of all minutes that are not yet in Kafka, as they stand in Redis.
 
-Every write is idempotent, so the client may repeat it after a lost connection. Nothing here looks for keys:
-a minute is found by its entry in `tally:pending`, its ids by its index.
+They are spread over buckets; a minute is what all of them have of it. Every write is idempotent, so the
+client may repeat it after a lost connection. Nothing here looks for keys: a minute is found by its entry in
+`tally:pending`, its ids by its index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 import redis
+from django.conf import settings
 from redis.exceptions import LockError, OutOfMemoryError
 from redis.lock import Lock
 
 from counter import keys
+from counter.keys import Bucket
 from counter.minute import Minute
 
 CHUNK = 1000
@@ -40,29 +44,37 @@ class Stats:
 
 
 class CountStore:
-    """See the module. `client` must return bytes, not str; it may repeat commands."""
+    """See the module. `client` must return bytes, not str; it may repeat commands.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Without a word about buckets they are those of REDIS_BUCKETS.
+    """
+
+    def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
         self._redis = client
+        self.buckets = buckets or keys.buckets(settings.REDIS_BUCKETS)
         self._seal = client.register_script((_LUA / "seal.lua").read_text())
         self._settle = client.register_script((_LUA / "settle.lua").read_text())
 
-    def now(self) -> float:
-        """Redis's clock, in Unix seconds: the one that decides the minute."""
+    def clocks(self) -> list[float]:
+        """The clock of every node that has a bucket, in Unix seconds: it decides the minute of its calls."""
         seconds, microseconds = self._redis.time()
-        return float(seconds) + float(microseconds) / 1e6
+        return [float(seconds) + float(microseconds) / 1e6]
+
+    def now(self) -> float:
+        """The latest time that it is on every node: a minute that is over then is over everywhere."""
+        return min(self.clocks())
 
     def sealed(self) -> Minute | None:
-        """The last sealed minute, None before the first."""
-        return self._minute(keys.SEALED)
+        """The last minute that is sealed in any bucket, None before the first."""
+        return max(filter(None, self._minutes([bucket.sealed for bucket in self.buckets])), default=None)
 
     def settled(self) -> Minute | None:
-        """The last minute whose counts were deleted, None before the first."""
-        return self._minute(keys.SETTLED)
+        """The last minute whose counts were deleted in any bucket, None before the first."""
+        return max(filter(None, self._minutes([bucket.settled for bucket in self.buckets])), default=None)
 
     def first(self) -> Minute | None:
         """The minute to publish next, while the topic can't tell."""
-        return self._minute(keys.FIRST)
+        return self._minutes([keys.FIRST])[0]
 
     def begin_at(self, minute: Minute) -> None:
         """Remember the first minute, unless one is remembered: a crash before its commit resumes there."""
@@ -70,65 +82,81 @@ class CountStore:
 
     def override(self, published: Minute) -> None:
         """Take an operator's word that `published` is the last published minute, whatever the topic says."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(keys.FIRST, str(published + 1))
-            pipe.set(keys.SETTLED, str(published))
+            for bucket in self.buckets:
+                pipe.set(bucket.settled, str(published))
             pipe.execute()
 
     def seal(self, minute: Minute) -> None:
-        """Close this minute and all before it for good: no write can land in them from now on."""
-        self._seal(keys=[keys.SEALED], args=[str(minute)])
+        """Close this minute and all before it for good: once it returns, no write can land in them."""
+        for bucket in self.buckets:
+            self._seal(keys=[bucket.sealed], args=[str(minute)])
 
     def pending(self, last: Minute | None = None) -> list[Minute]:
         """The minutes that have data, oldest first, up to and including `last`."""
-        members = self._redis.zrangebyscore(keys.PENDING, "-inf", str(last) if last else "+inf")
-        return [Minute.parse(cast("bytes", member)) for member in members]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.buckets:
+                pipe.zrangebyscore(bucket.pending, "-inf", str(last) if last else "+inf")
+            members = set(chain.from_iterable(pipe.execute()))
+        return [Minute.parse(cast("bytes", member)) for member in sorted(members)]
 
     def stats(self, minutes: list[Minute]) -> list[Stats]:
         """The stats of each minute, zeros for one without data."""
         with self._redis.pipeline(transaction=False) as pipe:
             for minute in minutes:
-                pipe.hmget(keys.stats(minute), "unique", "total")
-            return [Stats(*(int(value or 0) for value in values)) for values in pipe.execute()]
+                for bucket in self.buckets:
+                    pipe.hmget(bucket.stats(minute), "unique", "total")
+            found = pipe.execute()
+        parts = len(self.buckets)
+        return [_sum(found[start : start + parts]) for start in range(0, len(found), parts)]
 
     def check(self, minute: Minute, stats: Stats) -> None:
         """Raise CorruptMinute unless a sealed minute's index has just as many ids as its stats say."""
-        length = self._redis.llen(keys.ids(minute))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.buckets:
+                pipe.llen(bucket.ids(minute))
+            length = sum(pipe.execute())
         if length != stats.unique:
             raise CorruptMinute(
                 f"minute {minute} has {length} ids in its index and {stats.unique} in its stats"
             )
 
     def counts(self, minute: Minute) -> Iterator[list[tuple[int, int]]]:
-        """(id, count) of a sealed minute, in order of arrival; one chunk of them is in memory at a time.
+        """(id, count) of a sealed minute, bucket by bucket, in order of arrival; a chunk of them at a time.
 
         Raises CorruptMinute where the index names an id that has no count.
         """
-        prefix, start = keys.prefix(minute), 0
-        while ids := [int(id) for id in self._redis.lrange(keys.ids(minute), start, start + CHUNK - 1)]:
+        for bucket in self.buckets:
+            yield from self._counts(bucket, minute)
+
+    def _counts(self, bucket: Bucket, minute: Minute) -> Iterator[list[tuple[int, int]]]:
+        prefix, index, start = bucket.prefix(minute), bucket.ids(minute), 0
+        while ids := [int(id) for id in self._redis.lrange(index, start, start + CHUNK - 1)]:
             values = self._redis.mget([f"{prefix}{id}" for id in ids])
             if None in values:
                 raise CorruptMinute(f"minute {minute} names an id in its index that has no count")
             yield [(id, int(value or 0)) for id, value in zip(ids, values, strict=True)]
             start += CHUNK
 
-    def settle(self, minute: Minute) -> Iterator[int]:
-        """Delete a published minute, chunk by chunk; yields how many ids are left.
+    def settle(self, minute: Minute) -> Iterator[bool]:
+        """Delete a published minute, bucket by bucket and chunk by chunk; yields whether any may be left.
 
         The caller must know that the minute is in Kafka. Left half done, it may be called again.
         """
-        names = [
-            keys.SEALED,
-            keys.SETTLED,
-            keys.PENDING,
-            keys.ids(minute),
-            keys.stats(minute),
-            keys.prefix(minute),
-        ]
-        left = 1
-        while left:
-            left = self._settle(keys=names, args=[str(minute), CHUNK])
-            yield left
+        for bucket in self.buckets:
+            names = [
+                bucket.sealed,
+                bucket.settled,
+                bucket.pending,
+                bucket.ids(minute),
+                bucket.stats(minute),
+                bucket.prefix(minute),
+            ]
+            left = 1
+            while left:
+                left = self._settle(keys=names, args=[str(minute), CHUNK])
+                yield left > 0 or bucket is not self.buckets[-1]
 
     def attempt(self, minute: Minute) -> int:
         """Count one more attempt to publish this minute; says which one it is, 1 for the first."""
@@ -154,9 +182,16 @@ class CountStore:
         """The right to be the one flusher; not yet taken."""
         return Lease(self._redis)
 
-    def _minute(self, key: str) -> Minute | None:
-        text = cast("bytes | None", self._redis.get(key))
-        return Minute.parse(text) if text else None
+    def _minutes(self, names: list[str]) -> list[Minute | None]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.get(name)
+            return [Minute.parse(text) if text else None for text in pipe.execute()]
+
+
+def _sum(parts: list[list[bytes | None]]) -> Stats:
+    unique, total = (sum(int(value or 0) for value in column) for column in zip(*parts, strict=True))
+    return Stats(unique, total)
 
 
 class LeaseLost(Exception):

@@ -13,14 +13,14 @@ from typing import cast
 
 import redis
 
-from counter import keys
 from counter.accepting import MAX_ID, MIN_ID
+from counter.keys import Bucket
 from counter.minute import Minute
 from counter.reading import MAX_PAGE, PendingMinutes
 from counter.store import CountStore
 
 _ADOPT = Path(__file__).parent / "lua" / "adopt.lua"
-_NAME = re.compile(rb"([0-9]{12})_(0|-?[1-9][0-9]*)").fullmatch
+_NAME = re.compile(r"(\{b[0-9]+\}|)([0-9]{12})_(0|-?[1-9][0-9]*)").fullmatch
 _SEALED = -1
 
 
@@ -28,6 +28,7 @@ _SEALED = -1
 class Stray:
     """A count without an index."""
 
+    bucket: Bucket
     minute: Minute
     id: int
     count: int
@@ -38,67 +39,72 @@ class Strays:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._store = CountStore(client)
-        self._pending = PendingMinutes(client)
+        self._buckets = {bucket.tag: bucket for bucket in CountStore(client).buckets}
         self._adopt = client.register_script(_ADOPT.read_text())
 
     def find(self) -> Iterator[Stray]:
         """All there are, minute by minute; right also while calls are accepted and minutes published."""
         # First the counts, then the indexes: an id is in its index as soon as it has a count.
-        for minute, ids in sorted(self._counted().items()):
-            ids.difference_update(self._indexed(minute))
+        for (minute, tag), ids in sorted(self._counted().items()):
+            bucket = self._buckets[tag]
+            ids.difference_update(self._indexed(bucket, minute))
             names = sorted(ids)
             for start in range(0, len(names), MAX_PAGE):
-                yield from self._existing(minute, names[start : start + MAX_PAGE])
+                yield from self._existing(bucket, minute, names[start : start + MAX_PAGE])
 
     def adopt(self, stray: Stray) -> Minute:
         """Give the stray to its minute, or where that is sealed to the present one; which one it was."""
+        bucket = stray.bucket
         while True:
-            minute = self._home(stray.minute)
+            minute = self._home(stray)
             names = [
-                keys.SEALED,
-                keys.PENDING,
-                f"{keys.prefix(stray.minute)}{stray.id}",
-                keys.ids(minute),
-                keys.stats(minute),
-                f"{keys.prefix(minute)}{stray.id}",
-                keys.ids(stray.minute),
-                keys.stats(stray.minute),
+                bucket.sealed,
+                bucket.pending,
+                f"{bucket.prefix(stray.minute)}{stray.id}",
+                bucket.ids(minute),
+                bucket.stats(minute),
+                f"{bucket.prefix(minute)}{stray.id}",
+                bucket.ids(stray.minute),
+                bucket.stats(stray.minute),
             ]
             (count,) = self._adopt(keys=names, args=[str(minute), str(stray.minute), stray.id])
             if count != _SEALED:
                 return minute
 
-    def _counted(self) -> dict[Minute, set[int]]:
-        found: dict[Minute, set[int]] = defaultdict(set)
-        for name in self._redis.scan_iter("[0-9]*_*", count=MAX_PAGE, _type="string"):
-            if not (parts := _NAME(cast("bytes", name))):
+    def _counted(self) -> dict[tuple[Minute, str], set[int]]:
+        """The ids of each minute and bucket that have a count."""
+        found: dict[tuple[Minute, str], set[int]] = defaultdict(set)
+        for name in self._redis.scan_iter("*[0-9]_*", count=MAX_PAGE, _type="string"):
+            parts = _NAME(cast("bytes", name).decode(errors="replace"))
+            if not parts or parts[1] not in self._buckets:
                 continue
             try:
-                minute, id = Minute.parse(parts[1]), int(parts[2])
+                minute, id = Minute.parse(parts[2]), int(parts[3])
             except ValueError:
                 continue
             if MIN_ID <= id <= MAX_ID:
-                found[minute].add(id)
+                found[minute, parts[1]].add(id)
         return found
 
-    def _indexed(self, minute: Minute) -> Iterator[int]:
+    def _indexed(self, bucket: Bucket, minute: Minute) -> Iterator[int]:
         """The ids that the flush will find; it looks for pending minutes alone."""
-        start: int | None = 0 if self._pending.get(minute) else None
+        pending = PendingMinutes(self._redis, [bucket])
+        start: int | None = 0 if pending.get(minute) else None
         while start is not None:
-            page = self._pending.counts(minute, start)
+            page = pending.counts(minute, start)
             yield from (id for id, _ in page.counts)
             start = page.next
 
-    def _existing(self, minute: Minute, ids: list[int]) -> Iterator[Stray]:
+    def _existing(self, bucket: Bucket, minute: Minute, ids: list[int]) -> Iterator[Stray]:
         """Without those that were settled meanwhile, and what is no count."""
-        values = self._redis.mget([f"{keys.prefix(minute)}{id}" for id in ids])
+        values = self._redis.mget([f"{bucket.prefix(minute)}{id}" for id in ids])
         for id, value in zip(ids, values, strict=True):
             if value and value.isdigit() and int(value):
-                yield Stray(minute, id, int(value))
+                yield Stray(bucket, minute, id, int(value))
 
-    def _home(self, minute: Minute) -> Minute:
-        now, sealed = Minute.at(self._store.now()), self._store.sealed()
+    def _home(self, stray: Stray) -> Minute:
+        store = CountStore(self._redis, [stray.bucket])
+        now, sealed = Minute.at(store.now()), store.sealed()
         present = max(now, sealed + 1) if sealed else now
-        is_free = minute <= present and (not sealed or minute > sealed)
-        return minute if is_free else present
+        is_free = stray.minute <= present and (not sealed or stray.minute > sealed)
+        return stray.minute if is_free else present

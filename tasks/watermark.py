@@ -8,7 +8,7 @@ from tasks.published_log import PublishedLog
 from tasks.records import BadRecord
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
-"""Between Redis and this process. NTP keeps within milliseconds; more means that one of them is wrong."""
+"""Between a node of Redis and this process. NTP keeps within milliseconds; more means that one is wrong."""
 
 
 class Halt(Exception):
@@ -43,11 +43,11 @@ def find_watermark(store: CountStore, log: PublishedLog) -> Minute | None:
 
 
 def _now(store: CountStore) -> float:
-    """Redis's clock. Where it and ours disagree, one of them would close minutes too early."""
-    now = store.now()
-    if (difference := abs(now - time.time())) > MAX_CLOCK_DIFFERENCE_SECONDS:
+    """Redis's clock. Where one of its nodes and we disagree, someone would close minutes too early."""
+    clocks, here = store.clocks(), time.time()
+    if (difference := max(abs(clock - here) for clock in clocks)) > MAX_CLOCK_DIFFERENCE_SECONDS:
         raise Halt(f"the clocks of Redis and of this worker are {difference:.0f} seconds apart")
-    return now
+    return min(clocks)
 
 
 def _origin(store: CountStore) -> Minute | None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import redis
 
-from counter import keys
+from counter.keys import WHOLE
 from counter.minute import Minute
 from tests.reading import read_id_counts, unique_counts
 
@@ -54,7 +54,7 @@ def observe_waiting(valkey: redis.Redis) -> Seen:
             name = raw.decode()
             minute = name.split(":")[-1] if name.startswith("tally:") else name.split("_")[0]
             of_minute[minute].append(name)
-    pending = [cast("bytes", raw).decode() for raw in valkey.zrange(keys.PENDING, 0, -1)]
+    pending = [cast("bytes", raw).decode() for raw in valkey.zrange(WHOLE.pending, 0, -1)]
     waiting = {minute: _counts(valkey, of_minute[minute]) for minute in pending}
     return Seen([], [], waiting, dict(of_minute))
 

@@ -8,13 +8,13 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from counter import keys
 from counter.connection import connect_for_accept
+from counter.keys import WHOLE, Bucket
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
 from counter.store import CountStore, Stats
-from counter.strays import Strays
+from counter.strays import Stray, Strays
 from tests.reading import id_counts, unique_counts
 from tests.test_flush import accept, next_minute, publish_one
 
@@ -124,8 +124,8 @@ def test_verify_adopts_into_the_minute_or_the_next_open_one(store: CountStore, v
     next_minute(store)
     minute = accept(store, 1)
     valkey.set(f"{sealed}_1", 9, keepttl=True)
-    valkey.lrem(keys.ids(sealed), 1, "1")
-    valkey.hset(keys.stats(sealed), mapping={"unique": 1, "total": 1})
+    valkey.lrem(WHOLE.ids(sealed), 1, "1")
+    valkey.hset(WHOLE.stats(sealed), mapping={"unique": 1, "total": 1})
     valkey.set(f"{minute}_5", 4, ex=1000)
     adopted = facts("verify", "--adopt")
     assert [(each["id"], each["counted_in"]) for each in adopted] == [(1, str(minute)), (5, str(minute))]
@@ -141,7 +141,7 @@ def test_verify_adopts_into_the_minute_or_the_next_open_one(store: CountStore, v
 @pytest.mark.usefixtures("kafka")
 def test_verify_adopts_a_minute_that_was_forgotten(store: CountStore, valkey: redis.Redis) -> None:
     minute = accept(store, 1, 2, 2)
-    valkey.zrem(keys.PENDING, str(minute))
+    valkey.zrem(WHOLE.pending, str(minute))
     assert len(facts("verify", "--adopt")) == 2
     assert store.stats([minute]) == [Stats(2, 3)]
     next_minute(store)
@@ -156,8 +156,8 @@ def test_verify_adopts_nothing_into_a_minute_that_is_sealed_meanwhile(
     valkey.set(f"{minute}_5", 2)
     home = Strays._home
 
-    def late(self: Strays, wanted: Minute) -> Minute:
-        chosen = home(self, wanted)
+    def late(self: Strays, stray: Stray) -> Minute:
+        chosen = home(self, stray)
         store.seal(minute)
         return chosen
 
@@ -170,8 +170,8 @@ def test_verify_adopts_nothing_into_a_minute_that_is_sealed_meanwhile(
 def test_verify_is_right_while_calls_come_in(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, indexed = Recorder(connect_for_accept()), Strays._indexed
 
-    def late(self: Strays, minute: Minute) -> list[int]:
-        known = list(indexed(self, minute))
+    def late(self: Strays, bucket: Bucket, minute: Minute) -> list[int]:
+        known = list(indexed(self, bucket, minute))
         recorder.record(range(1000, 1100))
         return known
 

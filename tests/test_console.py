@@ -14,12 +14,12 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
 
-from counter import keys
 from counter.connection import connect_for_accept
 from counter.console import overview, panels
 from counter.console.charts import SPANS, Span, chart
 from counter.console.export import FIELDS
 from counter.console.level import Level
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
@@ -69,9 +69,9 @@ def text(client: Client, url: str) -> str:
 def wait_in_redis(valkey: redis.Redis, minute: Minute, counts: dict[int, int]) -> None:
     """Let the minute have these counts, as accepting leaves them."""
     valkey.mset({f"{minute}_{id}": count for id, count in counts.items()})
-    valkey.rpush(keys.ids(minute), *counts)
-    valkey.hset(keys.stats(minute), mapping={"unique": len(counts), "total": sum(counts.values())})
-    valkey.zadd(keys.PENDING, {str(minute): float(str(minute))})
+    valkey.rpush(WHOLE.ids(minute), *counts)
+    valkey.hset(WHOLE.stats(minute), mapping={"unique": len(counts), "total": sum(counts.values())})
+    valkey.zadd(WHOLE.pending, {str(minute): float(str(minute))})
 
 
 def publish(minute: Minute, unique: int = 3, total: int = 5, lag: float = 1.0, offset: int = 7) -> None:

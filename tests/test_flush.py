@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from counter import keys
 from counter.connection import connect, connect_for_accept
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
@@ -54,8 +55,8 @@ def publish_one(store: CountStore) -> Minute:
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the clocks of Redis and of the worker say so, for the flush."""
-    now, clock = CountStore.now, time.time
-    monkeypatch.setattr(CountStore, "now", lambda self: now(self) + seconds)
+    clocks, clock = CountStore.clocks, time.time
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
     monkeypatch.setattr("tasks.watermark.time.time", lambda: clock() + seconds)
 
 
@@ -80,8 +81,8 @@ def test_publishes_a_minute_and_deletes_its_keys(store: CountStore, valkey: redi
     assert id_counts() == {str(minute): {42: 3, 43: 1, -1: 1}}
     assert store.pending() == []
     assert {key for key in valkey.scan_iter() if not key.startswith(b"tally:writer:")} == {
-        keys.SEALED.encode(),
-        keys.SETTLED.encode(),
+        WHOLE.sealed.encode(),
+        WHOLE.settled.encode(),
     }
 
 
@@ -270,7 +271,7 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
     accept(store, 1)
     store.override(store.sealed() or Minute(0))
     store._redis.delete(keys.FIRST)
-    store._redis.set(keys.SETTLED, str((store.sealed() or Minute(0)) + 1))
+    store._redis.set(WHOLE.settled, str((store.sealed() or Minute(0)) + 1))
     with pytest.raises(Halt, match="was in it already"):
         run(store)
 
@@ -278,7 +279,7 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
 def test_clocks_that_disagree_stop_it(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(store, 1)
     next_minute(store)
-    monkeypatch.setattr(CountStore, "now", lambda self: time.time() + 31)
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [time.time(), time.time() + 31])
     with pytest.raises(Halt, match="clocks"):
         run(store)
     assert unique_counts() == []
@@ -287,7 +288,7 @@ def test_clocks_that_disagree_stop_it(store: CountStore, monkeypatch: pytest.Mon
 def test_an_index_that_does_not_fit_stops_it(store: CountStore, valkey: redis.Redis) -> None:
     minute = accept(store, 1, 2)
     next_minute(store)
-    valkey.lpop(keys.ids(minute))
+    valkey.lpop(WHOLE.ids(minute))
     with pytest.raises(Halt, match="index"):
         run(store)
     assert store.pending() == [minute]

@@ -1,8 +1,8 @@
 import pytest
 import redis
 
-from counter import keys
 from counter.connection import connect_for_accept
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.reading import PendingMinutes, State
 from counter.recorder import Recorder
@@ -39,14 +39,14 @@ def test_lists_pending_minutes_oldest_first(reader: PendingMinutes, store: Count
 
 def test_a_minute_that_is_over_and_not_sealed_is_closed(reader: PendingMinutes, valkey: redis.Redis) -> None:
     over = Minute.parse("202601010000")
-    valkey.zadd(keys.PENDING, {str(over): str(over)})
-    valkey.hset(keys.stats(over), mapping={"unique": 1, "total": 1})
+    valkey.zadd(WHOLE.pending, {str(over): str(over)})
+    valkey.hset(WHOLE.stats(over), mapping={"unique": 1, "total": 1})
     assert [each.state for each in reader.list()] == [State.CLOSED]
     assert reader.waiting() == 1
 
 
 def test_leaves_out_what_was_settled_meanwhile(reader: PendingMinutes, valkey: redis.Redis) -> None:
-    valkey.zadd(keys.PENDING, {"202601010000": 202601010000})
+    valkey.zadd(WHOLE.pending, {"202601010000": 202601010000})
     assert reader.list() == []
 
 

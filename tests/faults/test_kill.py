@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from counter import keys
 from counter.connection import connect
+from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.store import CountStore
 from tests.checker import verify
@@ -18,11 +18,11 @@ from tests.processes import wait_until
 CALLS = {
     "1.lock": ["SET"],
     "2.init": ["EVALSHA", "init_transactions"],
-    "3.last": ["TIME", "GET", "get_watermark_offsets", "assign", "poll"],
+    "3.last": ["TIME", "pipeline", "get_watermark_offsets", "assign", "poll"],
     "4.raise": ["EVALSHA"],
-    "5.leftovers": ["ZRANGEBYSCORE"],
-    "6.closed": ["TIME", "GET"],
-    "6a.seal": ["EVALSHA", "ZRANGEBYSCORE", "pipeline", "LLEN", "HINCRBY"],
+    "5.leftovers": ["pipeline"],
+    "6.closed": ["TIME", "pipeline"],
+    "6a.seal": ["EVALSHA", "pipeline", "HINCRBY"],
     "6b.begin": ["begin_transaction"],
     "6b.id_counts": ["LRANGE", "MGET", "produce", "EVALSHA"],
     "6b.unique_count": ["produce"],
@@ -37,7 +37,8 @@ CALLS = {
 """Every step of a flush, and every call in it, in the order of their first time."""
 
 AGAIN = {
-    "3.last/GET": [2, 3],
+    "3.last/pipeline": [2, 3],
+    "6a.seal/pipeline": [2, 3],
     "6b.id_counts/produce": [700],
     "6b.id_counts/MGET": [2],
     "6e.settle/EVALSHA": [2, 3, 4, 5],
@@ -102,15 +103,20 @@ def test_a_killed_flush_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize(
-    "point", [f"3.last/{call}.{moment}" for call in ("ZRANGEBYSCORE", "SET") for moment in MOMENTS]
+    ("point", "occurrence"),
+    [
+        (f"3.last/{call}.{moment}", occurrence)
+        for call, occurrence in (("pipeline", 3), ("SET", 1))  # the third one reads what is pending
+        for moment in MOMENTS
+    ],
 )
 def test_the_first_flush_ever_may_be_killed_as_well(
-    tally: Tally, worker: Worker, faults: Faults, point: str
+    tally: Tally, worker: Worker, faults: Faults, point: str, occurrence: int
 ) -> None:
     """It alone decides where the log begins."""
     tally.accept(1, 1, 2)
     begin = backdate(tally)
-    faults.arm(point, "kill")
+    faults.arm(point, "kill", occurrence)
     tally.send_flush()
     wait_until(lambda: (pid := faults.fired()) and not is_alive(pid), f"killed at {point}")
     tally.break_lease()
@@ -125,6 +131,6 @@ def backdate(tally: Tally) -> Minute:
     earlier = minute - 3
     for key in tally.valkey.scan_iter(f"*{minute}*"):
         tally.valkey.rename(key, key.replace(str(minute).encode(), str(earlier).encode()))
-    tally.valkey.delete(keys.PENDING)
-    tally.valkey.zadd(keys.PENDING, {str(earlier): str(earlier)})
+    tally.valkey.delete(WHOLE.pending)
+    tally.valkey.zadd(WHOLE.pending, {str(earlier): str(earlier)})
     return earlier
