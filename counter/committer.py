@@ -16,7 +16,6 @@ from counter.batch import (
     PAUSE_SECONDS,
     REPEATABLE,
     SCRIPT,
-    SHA,
     Accepted,
     Batch,
     Unavailable,
@@ -78,9 +77,9 @@ class Committer:
 
     async def _send(self, batch: Batch) -> Accepted | None:
         try:
-            reply = await self._call("EVALSHA", SHA, len(batch.keys), *batch.keys, *batch.args)
+            reply = await self._call("EVALSHA", SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
         except NoScriptError:
-            await self._call("SCRIPT", "LOAD", SCRIPT)
+            await self._call("SCRIPT", "LOAD", SCRIPT.text)
             return None
         if replicas := settings.ACCEPT_REPLICAS:
             # A replica tells the state of its file when it is asked: first let it read the batch.

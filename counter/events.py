@@ -72,6 +72,11 @@ class Records:
         self.times.append(message.timestamp()[1])
         self.keys.append(message.key())
 
+    def drop_before(self, offset: int) -> None:
+        """Forget what is before this offset."""
+        if before := bisect_left(self.offsets, offset):
+            del self.offsets[:before], self.times[:before], self.keys[:before]
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:

@@ -15,7 +15,6 @@ from counter.batch import (
     PAUSE_SECONDS,
     REPEATABLE,
     SCRIPT,
-    SHA,
     Accepted,
     Batch,
     Unavailable,
@@ -68,7 +67,7 @@ class Recorder:
 
     def _send(self, batch: Batch) -> Accepted | None:
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.evalsha(SHA, len(batch.keys), *batch.keys, *batch.args)
+            pipe.evalsha(SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
             if replicas := settings.ACCEPT_REPLICAS:
                 # A replica tells the state of its file when it is asked: first let it read the batch.
                 pipe.wait(replicas, HOLD_MILLISECONDS)
@@ -76,7 +75,7 @@ class Recorder:
             try:
                 reply, *held = pipe.execute()
             except NoScriptError:
-                self._redis.script_load(SCRIPT)
+                self._redis.script_load(SCRIPT.text)
                 return None
         if held:
             check_held(held[-1])

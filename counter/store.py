@@ -21,6 +21,7 @@ from redis.lock import Lock
 from counter import keys
 from counter.keys import Bucket
 from counter.minute import Minute
+from counter.progress import Progress
 
 CHUNK = 1000
 """Ids read or deleted by one command: about a millisecond of Redis's time."""
@@ -177,6 +178,10 @@ class CountStore:
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
         self._redis.delete(keys.FIRST, keys.ATTEMPTS, keys.HALTED)
+
+    def progress(self) -> Progress:
+        """How far events have been counted, in event mode."""
+        return Progress(self._redis)
 
     def lease(self) -> "Lease":
         """The right to be the one flusher; not yet taken."""

@@ -1,4 +1,4 @@
-"""What the flush counts of itself; see counter/metrics.py."""
+"""What the flush and the consolidator count of themselves; see counter/metrics.py."""
 
 from prometheus_client import Counter, Histogram
 
@@ -18,3 +18,5 @@ STEP_SECONDS = Histogram(
 )
 FLUSHES = Counter("tally_flushes", "Flushes, by how they ended", ["outcome"])
 STARTS_OVER = Counter("tally_flush_starts_over", "Transactions that came to nothing and were begun anew")
+CONSOLIDATED = Counter("tally_consolidated_events", "Events that were counted")
+UNREADABLE = Counter("tally_unreadable_records", "Records of `requests` that someone else wrote")

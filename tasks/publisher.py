@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from counter.kafka import client_config
 from counter.minute import Minute
 from tasks.brokers import KafkaAway, StartOver, triage
-from tasks.records import UniqueCount, id_counts
+from tasks.records import Headers, UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 
 TRANSACTIONAL_ID = "tally-flush"
@@ -88,7 +88,7 @@ class Transaction:
 
     def add_unique_count(self, record: UniqueCount) -> None:
         """Add the record that says the minute is published; after all of its id-counts."""
-        self._produce(UNIQUE_COUNTS, record.key, record.value, self._delivered)
+        self._produce(UNIQUE_COUNTS, record.key, record.value, self._delivered, record.headers)
 
     def commit(self) -> list[int]:
         """Commit, and say at which offsets of `unique-counts` its records are.
@@ -109,11 +109,12 @@ class Transaction:
         key: bytes,
         value: bytes,
         on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
+        headers: Headers = None,
     ) -> None:
         deadline = None
         while True:
             try:
-                return self._producer.produce(topic, value, key, on_delivery=on_delivery)
+                return self._producer.produce(topic, value, key, on_delivery=on_delivery, headers=headers)
             except BufferError as error:
                 deadline = deadline or time.monotonic() + CALL_SECONDS
                 if time.monotonic() > deadline:

@@ -183,8 +183,8 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "accept.lua: room is left for the flush and its queue",
-        ACCEPT,
+        "count.lua: room is left for the flush and its queue",
+        "counter/lua/count.lua",
         "tests/faults/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
         ("local FULL = 0.9", "local FULL = 2"),
     ),

@@ -158,6 +158,6 @@ def test_time_never_runs_back_for_a_caller(valkey: redis.Redis, store: CountStor
 
 def test_a_refused_batch_writes_nothing(valkey: redis.Redis, store: CountStore) -> None:
     batch = Writer().batch([1])
-    reply = valkey.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args)
+    reply = valkey.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args)
     assert batch.read(reply) is None
     assert valkey.dbsize() == 0

@@ -1,9 +1,10 @@
 #!lua
--- consolidate(a partition's next events) -> {COUNTED, new} | {MOVED, next} | {MOVED} | {SEALED, sealed}
+-- consolidate(a partition's next events) -> {COUNTED, new} | {MOVED} | {SEALED, sealed}
 --
 -- Counts the events of some offsets of a partition once, in one atomic step together with how far the partition
 -- has been read, or writes nothing. MOVED: these are not the next offsets, whoever counted them or lost them.
 -- SEALED: they are, and can't be counted in this minute any more. Error OOM: as in accept.lua.
+-- Loaded behind count.lua.
 --
 -- KEYS[1] tally:sealed            read
 -- KEYS[2] tally:requests          `<partition>:next`, `<partition>:time` move on
@@ -21,7 +22,7 @@ local COUNTED, MOVED, SEALED = 1, 2, 3
 
 local next = redis.call('HGET', KEYS[2], ARGV[2] .. ':next')
 if next ~= ARGV[3] then
-  return {MOVED, next and tonumber(next)}
+  return {MOVED}
 end
 
 local new = 0
