@@ -40,6 +40,9 @@ GROUP = "tally-consolidate"
 SESSION_MS = 6_000
 """A consumer that is dead or stopped for so long loses its partitions to the others."""
 
+REFRESH_MS = 10_000
+"""Within this time a partition that was added is known; until it is read, minutes wait."""
+
 BATCH = 10_000
 """Events in hand: some ten scripts, sent together."""
 
@@ -83,6 +86,7 @@ class Consolidator:
         self._stop = stop
         self._skip_lost = skip_lost
         self._readings: dict[int, _Reading] = {}
+        self._waits_for = ""
         self._gaps: set[tuple[int, int]] = set()
         self._sealed: dict[Bucket, Minute] = {}
         self._published: UniqueCount | None = None
@@ -94,6 +98,7 @@ class Consolidator:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_MS,
                 "auto.offset.reset": "error",
+                "topic.metadata.refresh.interval.ms": REFRESH_MS,
             }
         )
 
@@ -226,6 +231,7 @@ class Consolidator:
             refused = {refusal.claim.partition for refusal in refusals}
             counted = (len(claim.ids) for claim in claims if claim.partition not in refused)
             metrics.CONSOLIDATED.inc(sum(counted))
+            self._waits_for = ""
         for partition in refused:
             self._again(partition)
         self._hint()
@@ -269,7 +275,9 @@ class Consolidator:
             )
 
     def _wait(self, reason: str) -> None:
-        logger.warning("%s", reason)
+        if reason != self._waits_for:
+            self._waits_for = reason
+            logger.warning("%s", reason)
         if self._stop.wait(PAUSE_SECONDS):
             raise Stopped
 

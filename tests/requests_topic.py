@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import redis
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -30,7 +30,7 @@ class Requests:
         self._made(self._admin.create_topics([NewTopic(REQUESTS, partitions, 1, config=config)]))
         wait_until(lambda: self._knows(partitions), "requests is there")
         self.partitions = partitions
-        self._producer = Producer(client_config() | {"acks": "all", "linger.ms": 5})
+        self._producer = _producer()
 
     def append(self, partition: int, seconds: float, *ids: int) -> None:
         """Events at this Unix time."""
@@ -55,12 +55,31 @@ class Requests:
         self.partitions += 1
         self._made(self._admin.create_partitions([NewPartitions(REQUESTS, self.partitions)]))
         wait_until(lambda: self._knows(self.partitions), "the partition is there")
+        self._producer = _producer()
         return self.partitions - 1
 
     def delete_before(self, partition: int, offset: int) -> None:
         """What the broker does with records that have become too old."""
         for future in self._admin.delete_records([TopicPartition(REQUESTS, partition, offset)]).values():
             future.result(TIMEOUT_SECONDS)
+
+    def commit(self, group: str, partition: int, offset: int) -> None:
+        """Have Kafka believe that the group is there; nobody of it may be at work."""
+        consumer = Consumer(client_config() | {"group.id": group})
+        consumer.commit(offsets=[TopicPartition(REQUESTS, partition, offset)], asynchronous=False)
+        consumer.close()
+
+    def forget(self, group: str) -> None:
+        """Have Kafka forget the group."""
+
+        def is_forgotten() -> bool:
+            try:
+                self._made(self._admin.delete_consumer_groups([group]))
+            except KafkaException as error:
+                return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+            return True
+
+        wait_until(is_forgotten, "the group is forgotten: nobody is at work in it")
 
     def ends(self) -> list[int]:
         """The offset after the last record, by partition."""
@@ -86,9 +105,7 @@ class Requests:
         return progress.positions()
 
     def _produce(self, partition: int, seconds: float, value: bytes, key: bytes | None) -> None:
-        self._producer.produce(
-            REQUESTS, value, key, partition=partition, timestamp=int(seconds * 1000)
-        )
+        self._producer.produce(REQUESTS, value, key, partition=partition, timestamp=int(seconds * 1000))
 
     def _knows(self, partitions: int) -> bool:
         topic = self._admin.list_topics(REQUESTS, timeout=TIMEOUT_SECONDS).topics[REQUESTS]
@@ -98,6 +115,10 @@ class Requests:
     def _made(futures: dict[str, object]) -> None:
         for future in futures.values():
             future.result(TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+
+
+def _producer() -> Producer:
+    return Producer(client_config() | {"acks": "all", "linger.ms": 5})
 
 
 def delete_topic(admin: AdminClient) -> None:
