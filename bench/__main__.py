@@ -28,7 +28,7 @@ class Size:
 
 QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000)
 FULL = Size(rounds=5, seconds=6, ids=growth.IDS, flushed_ids=600_000)
-LAG_SECONDS, LOAD_SECONDS = 200, 600
+LAG_SECONDS, LOAD_SECONDS = 380, 600
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ producer, resolves what it left open, and makes the broker reject a delayed EndT
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -69,7 +70,13 @@ class Transaction:
         self._producer.purge()
 
     def init(self) -> None:
-        """Fence every older producer, and wait until what it left open is committed or aborted."""
+        """Fence every older producer, and wait until what it left open is committed or aborted.
+
+        Connected first, if that goes: librdkafka asks for the transaction's coordinator at once, and where no
+        broker is connected yet, asks again half a second later.
+        """
+        with suppress(KafkaException):
+            self._producer.list_topics(timeout=TRY_SECONDS)
         self._call(self._producer.init_transactions)
 
     def begin(self) -> None:

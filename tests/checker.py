@@ -79,8 +79,8 @@ def violations(calls: Calls, seen: Seen) -> Iterator[str]:
     """One sentence for each promise that is broken, and by what."""
     yield from _order(seen)
     yield from _sums(seen)
-    yield from _counts_of_ids(calls, seen)
     yield from _leftovers(seen)
+    yield from _counts_of_ids(calls, seen)
 
 
 def _order(seen: Seen) -> Iterator[str]:

@@ -3,12 +3,9 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.processes import ROOT
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_doubled_under_random_faults() -> None:
     command = [sys.executable, "-m", "tests.soak", "--seconds", "30", "--seed", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)

@@ -152,7 +152,7 @@ def install(faults: Faults) -> None:
         setattr(module, client.__name__, _watched(client, watcher, names))
 
 
-PRODUCER = ("init_transactions", "begin_transaction", "produce", "commit_transaction")
+PRODUCER = ("list_topics", "init_transactions", "begin_transaction", "produce", "commit_transaction")
 CONSUMER = ("get_watermark_offsets", "assign", "poll")
 
 

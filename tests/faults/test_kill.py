@@ -17,7 +17,7 @@ from tests.processes import wait_until
 
 CALLS = {
     "1.lock": ["SET"],
-    "2.init": ["EVALSHA", "init_transactions"],
+    "2.init": ["list_topics", "EVALSHA", "init_transactions"],
     "3.last": ["TIME", "pipeline", "get_watermark_offsets", "assign", "poll"],
     "4.raise": ["EVALSHA"],
     "5.leftovers": ["pipeline"],

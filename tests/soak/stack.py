@@ -63,6 +63,13 @@ class Stack:
                 program.send_all(SIGKILL)  # what is left of its group
                 program.start()
 
+    def end(self, *kinds: str) -> None:
+        """End all programs of these kinds for good, in their own time."""
+        for name in [name for name in self.programs if name.startswith(kinds)]:
+            program = self.programs.pop(name)
+            if program.is_running():
+                program.stop()
+
     def end_minute(self) -> None:
         """End the present minute before its time, and send a tick; with Redis away, nothing happens."""
         with suppress(RedisError):
