@@ -27,6 +27,8 @@ PROGRAMS = {
     " --pool threads --concurrency 16",
     "beat": "celery --quiet -A project beat --pidfile=",
 }
+EVENT_PROGRAMS = {"consolidate": "manage consolidate"}
+"""Beside those, in event mode."""
 
 
 class CannotRunError(Exception):
@@ -65,8 +67,12 @@ class System:
         """The commands of Tally's own programs, by name."""
         return {
             name: [sys.executable, "-m", *command.format(host=EVERYWHERE, port=self.port).split()]
-            for name, command in PROGRAMS.items()
+            for name, command in self._programs().items()
         }
+
+    def _programs(self) -> dict[str, str]:
+        is_event_mode = os.environ.get("ACCEPT_SINK") == "kafka"
+        return PROGRAMS | (EVENT_PROGRAMS if is_event_mode else {})
 
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""

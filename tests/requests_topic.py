@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -112,9 +114,9 @@ class Requests:
         return not topic.error and len(topic.partitions) == partitions
 
     @staticmethod
-    def _made(futures: dict[str, object]) -> None:
+    def _made(futures: dict[str, Future[Any]]) -> None:
         for future in futures.values():
-            future.result(TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+            future.result(TIMEOUT_SECONDS)
 
 
 def _producer() -> Producer:

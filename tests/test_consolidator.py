@@ -1,7 +1,6 @@
 """Events become counts: each once, in the minute that the log says, whatever happens to who counts them."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def topic(kafka: None, settings: Settings, valkey: redis.Redis) -> Iterator[Requests]:
+def topic(kafka: None, settings: Settings, valkey: redis.Redis) -> Requests:
     settings.ACCEPT_SINK = "kafka"
     return Requests()
 

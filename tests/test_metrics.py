@@ -15,7 +15,9 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from counter import exposition
+from counter.keys import WHOLE
 from counter.minute import Minute
+from counter.progress import Claim
 from counter.store import CountStore
 from embedded.ports import free_port
 from tests.conftest import HOME
@@ -84,6 +86,18 @@ def test_what_waits_is_told(store: CountStore, valkey: redis.Redis) -> None:
     assert samples()["tally_publishing_halted"] == 1
 
 
+def test_how_far_each_partition_is_read_is_told(store: CountStore) -> None:
+    assert "tally_partition_next_offset" not in samples()
+    minute = Minute.at(store.now()) - 10
+    for partition in (0, 1):
+        store.progress().begin(partition, 0)
+        time = int(minute.start.timestamp() * 1000)
+        store.progress().count([Claim(WHOLE, partition, 0, 3, time, minute, [1, 2])])
+    seen = samples()
+    assert seen["tally_partition_next_offset"] == 6
+    assert 2 * 600 <= seen["tally_partition_behind_seconds"] < 2 * 700
+
+
 def make_it_older(valkey: redis.Redis, minute: Minute) -> None:
     """Let the minute be the one of five minutes earlier."""
     earlier = minute - 5
@@ -121,7 +135,8 @@ def test_the_exporter_tells_it_where_no_web_server_runs(valkey: redis.Redis) -> 
         assert "Set --port to another one" in second.stderr
 
 
-def test_the_alerts_know_only_what_there_is() -> None:
+def test_the_alerts_know_only_what_there_is(store: CountStore) -> None:
+    store.progress().begin(0, 0)
     told = {name for name in samples() if name.startswith("tally_")} | declared()
     used = set(re.findall(r"\btally_[a-z_]+", RULES.read_text()))
     assert used <= told
