@@ -65,11 +65,21 @@ class Requests:
         for future in self._admin.delete_records([TopicPartition(REQUESTS, partition, offset)]).values():
             future.result(TIMEOUT_SECONDS)
 
-    def commit(self, group: str, partition: int, offset: int) -> None:
-        """Have Kafka believe that the group is there; nobody of it may be at work."""
+    def commit(self, group: str, partition: int, offset: int) -> bool:
+        """Have Kafka believe that the group is there; not while anybody of it is at work."""
         consumer = Consumer(client_config() | {"group.id": group})
-        consumer.commit(offsets=[TopicPartition(REQUESTS, partition, offset)], asynchronous=False)
-        consumer.close()
+        try:
+            consumer.commit(offsets=[TopicPartition(REQUESTS, partition, offset)], asynchronous=False)
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
+        return True
+
+    def members(self, group: str) -> int:
+        """How many the group has."""
+        [description] = self._admin.describe_consumer_groups([group]).values()
+        return len(description.result(TIMEOUT_SECONDS).members)
 
     def forget(self, group: str) -> None:
         """Have Kafka forget the group."""

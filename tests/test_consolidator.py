@@ -308,7 +308,7 @@ def test_what_the_group_says_of_its_offsets_is_of_no_account(
     with consolidating():
         topic.wait_counted(valkey)
     topic.append(0, at(first), 4)
-    topic.commit(GROUP, 0, 1)
+    assert topic.commit(GROUP, 0, 1)
     with consolidating():
         topic.wait_counted(valkey)
     topic.append(0, at(first), 5)
