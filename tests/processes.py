@@ -100,6 +100,7 @@ class ServerProcess(Process):
     def start(self) -> None:
         super().start()
         wait_until(self.server.is_ready, f"{type(self.server).__name__} answers, see {self.log}")
+        assert self.is_running(), f"another one answers in its place, see {self.log}"
 
 
 @contextmanager

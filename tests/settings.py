@@ -16,7 +16,14 @@ os.environ.update(
     REDIS_PORT=str(free_port()),
     KAFKA_PORT=str(free_port()),
 )
-for name in ("REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "CELERY_BROKER_URL", "DATABASE_URL", "ACCEPT_TOKEN"):
+for name in (
+    "REDIS_URL",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "CELERY_BROKER_URL",
+    "DATABASE_URL",
+    "ACCEPT_TOKEN",
+    "PROMETHEUS_MULTIPROC_DIR",
+):
     os.environ.pop(name, None)
 
 from project.settings import *  # noqa: E402, F403

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"  # also below a test, whose servers are not ours
 
 import django
 
