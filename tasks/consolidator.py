@@ -98,6 +98,8 @@ class Consolidator:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_MS,
                 "auto.offset.reset": "error",
+                # Per partition, and by default ten times that: hundreds of megabytes for a backlog.
+                "queued.min.messages": BATCH,
                 "topic.metadata.refresh.interval.ms": REFRESH_MS,
             }
         )
