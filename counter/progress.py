@@ -112,6 +112,13 @@ class Progress:
                 pipe.hset(bucket.requests, f"{partition}:next", str(offset))
             pipe.execute()
 
+    def forget(self) -> None:
+        """That there ever were events: minutes end by Redis's clock alone again."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.buckets:
+                pipe.delete(bucket.requests)
+            pipe.execute()
+
     def count(self, claims: Sequence[Claim]) -> list[Refusal]:
         """Count the claims, in order; those that could not be.
 

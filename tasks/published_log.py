@@ -46,7 +46,8 @@ class PublishedLog:
     `init_transactions()`: before, an older flusher's transaction may still be committed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._topic = f"{prefix}{UNIQUE_COUNTS}"
         self._consumer = Consumer(
             client_config()
             | {
@@ -109,7 +110,7 @@ class PublishedLog:
     def _bounds(self) -> tuple[int, int]:
         try:
             bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(UNIQUE_COUNTS, PARTITION), timeout=READ_SECONDS
+                TopicPartition(self._topic, PARTITION), timeout=READ_SECONDS
             )
         except KafkaException as error:
             raise _failure(error.args[0]) from error
@@ -119,7 +120,7 @@ class PublishedLog:
 
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
         """From `start` to the end of the partition, which must lie beyond `beyond`."""
-        self._consumer.assign([TopicPartition(UNIQUE_COUNTS, PARTITION, start)])
+        self._consumer.assign([TopicPartition(self._topic, PARTITION, start)])
         deadline = time.monotonic() + READ_SECONDS
         seen = -1
         while time.monotonic() < deadline:

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from counter.events import Records, stretches
 from counter.kafka import REQUESTS, client_config
-from counter.minute import Minute
+from counter.minute import EPOCH, Minute
 from counter.store import Stats
 from tasks.brokers import KafkaAway
 
@@ -98,6 +98,15 @@ class Tally:
         self._file.executemany(sql, ((number, id, n, n) for id, n in sorted(counts.items())))
 
 
+def read_ends() -> dict[int, int]:
+    """The offset after the last record of each partition. Raises KafkaAway or CannotTell."""
+    reader = Reader(EPOCH, EPOCH)
+    try:
+        return reader.ends()
+    finally:
+        reader.close()
+
+
 class Reader:
     """Reads `requests` from minute `first` through `last`, partition by partition. Raises KafkaAway."""
 
@@ -130,6 +139,10 @@ class Reader:
         return sum(
             max(0, self._find(partition, last) - self._start(partition)) for partition in self._partitions()
         )
+
+    def ends(self) -> dict[int, int]:
+        """The offset after the last record of each partition."""
+        return {partition: self._bounds(partition)[1] for partition in self._partitions()}
 
     def _partitions(self) -> list[int]:
         try:

@@ -63,7 +63,7 @@ MUTANTS = (
         PUBLISHER,
         f"{ZOMBIE}an_overtaken_flusher_changes_nothing[6b.commit/commit_transaction.before-1]",
         (
-            '                "transactional.id": TRANSACTIONAL_ID,',
+            '                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",',
             '                "transactional.id": f"{TRANSACTIONAL_ID}-{time.time()}",',
         ),
         (

@@ -12,6 +12,8 @@ from pytest_django import Settings
 from counter.minute import Minute
 from counter.store import CountStore
 from tasks.flush import Flush
+from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from tests.reading import records, wait_for_markers
 from tests.requests_topic import Requests, consolidating
 from tests.test_consolidator import at
 
@@ -113,6 +115,28 @@ def test_kafka_away_can_not_be_told(
     monkeypatch.setattr("tasks.recount.ASK_SECONDS", 0.5)
     settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
     assert audit(str(first))[0] == 2
+
+
+def test_a_replay_publishes_the_same_elsewhere_once(store: CountStore, first: Minute) -> None:
+    publish(store)
+    last = first + MINUTES - 1
+    prefix = f"again-{time.time_ns()}-"
+    replay(str(first), "--prefix", prefix)
+    for _ in range(2):
+        replay(f"--from={first}", f"--to={last}", "--prefix", prefix)
+    for topic in (UNIQUE_COUNTS, ID_COUNTS):
+        wait_for_markers(f"{prefix}{topic}")
+        assert values(f"{prefix}{topic}") == values(topic)
+
+
+def replay(*arguments: str) -> None:
+    call_command("replay", *arguments, stdout=StringIO())
+
+
+def values(topic: str) -> list[dict[str, object]]:
+    """Without the time of their publishing, and in an order that any topic of them has."""
+    found = [json.loads(value) for _, value in records(topic)]
+    return sorted(({**each, "published_at": None} for each in found), key=repr)
 
 
 def test_without_id_counts_the_sums_are_compared(

@@ -1,6 +1,8 @@
 """`manage.py audit`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -15,7 +17,7 @@ from tasks.audit import Audit, Difference
 from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic
 from tasks.records import BadRecord
-from tasks.recount import CannotTell
+from tasks.recount import Advance, CannotTell
 
 DIFFERENT, CANNOT_TELL = 1, 2
 SHOWN, KEPT = 50, 10_000
@@ -32,10 +34,8 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """One minute or a range."""
-        parser.add_argument("minute", nargs="?", type=Minute.parse, help="yyyyMMddHHmm, in UTC")
-        parser.add_argument("--from", dest="first", type=Minute.parse, metavar="MINUTE")
-        parser.add_argument("--to", dest="last", type=Minute.parse, metavar="MINUTE", help="it as well")
+        """One minute or a range, and `--json`."""
+        add_range(parser)
         parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,11 +56,24 @@ class Command(BaseCommand):
             raise SystemExit(DIFFERENT)
 
     def _run(self, audit: Audit) -> list[Difference]:
-        columns = ("counting again", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("events", total=audit.records())
-            found = audit.run(lambda records: progress.advance(task, records))
-            return list(islice(found, KEPT))
+        with counting(audit.records()) as advance:
+            return list(islice(audit.run(advance), KEPT))
+
+
+def add_range(parser: CommandParser) -> None:
+    """The arguments that `minutes` reads."""
+    parser.add_argument("minute", nargs="?", type=Minute.parse, help="yyyyMMddHHmm, in UTC")
+    parser.add_argument("--from", dest="first", type=Minute.parse, metavar="MINUTE")
+    parser.add_argument("--to", dest="last", type=Minute.parse, metavar="MINUTE", help="it as well")
+
+
+@contextmanager
+def counting(events: int) -> Iterator[Advance]:
+    """A bar on standard error, for so many events; what moves it on."""
+    columns = ("counting again", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("events", total=events)
+        yield lambda records: progress.advance(task, records)
 
 
 def minutes(options: dict[str, Any]) -> tuple[Minute, Minute]:
