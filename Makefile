@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults soak mutants check bench screenshots lock clean
+.PHONY: help run demo test faults soak mutants check bench screenshots secrets audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,15 @@ bench: .venv/installed ## measure
 
 screenshots: .venv/installed ## take the pictures in docs/images again, with the system's Chromium
 	@$(PY) -m pytest tests/browser/screenshots.py
+
+secrets: ## make the passwords and the certificate of docker-compose.yml, once
+	@ops/make-secrets
+
+audit: .venv/installed ## ask PyPI for known weaknesses of what production needs
+	@.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+
+sbom: .venv/installed ## list what production needs, as CycloneDX, in sbom.json
+	@.venv/bin/cyclonedx-py requirements --output-reproducible --output-file sbom.json requirements.txt
 
 lock: .venv/installed ## pin what requirements*.in and Apache Kafka need to versions and hashes
 	@$(LOCK) requirements.in -o requirements.txt

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter import metrics
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
+from counter.delivery import Done, Parts
 from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
 from counter.kafka import REQUESTS
 from counter.minute import EPOCH
@@ -69,11 +70,16 @@ class Appender:
         """
         return self._append((id,))
 
-    async def commit(self, ids: Sequence[int]) -> Accepted:
-        """Record some calls. Raises Unavailable; then some of them may have been recorded."""
-        if accepted := await self._append(ids):
-            return accepted
-        raise Unavailable("Kafka did not acknowledge all of them in time")
+    async def commit(self, parts: Parts, done: Done) -> None:
+        """Record the parts of a batch; of one that is Unavailable some calls may have been recorded."""
+        under_way: dict[int, _Outcome] = {}
+        for number, ids in parts.items():
+            try:
+                under_way[number] = self._append(ids)
+            except Unavailable as error:
+                done(number, error)
+        for number, outcome in under_way.items():
+            done(number, await outcome or Unavailable("Kafka did not acknowledge all of them in time"))
 
     def settle(self, outcome: _Outcome, error: KafkaError | None, message: Message) -> None:
         """A call of this outcome was acknowledged, or never will be."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from django.conf import settings
 from redis.exceptions import (
+    AskError,
     ClusterDownError,
     ConnectionError,
     MasterDownError,
@@ -34,12 +34,14 @@ REPEATABLE = (
     ReadOnlyError,
     MasterDownError,
     ClusterDownError,
+    AskError,  # also MovedError: the bucket is with another node, or on its way there
     TryAgainError,
 )
 """After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
 Any other error is an answer, and it was not counted."""
 
-SCRIPT = Script("accept", shared=("count",))
+_ACCEPT = Script("accept", shared=("count",))
+SCRIPT, SHA = _ACCEPT.text, _ACCEPT.sha
 _REFUSED = 0
 
 DEADLINE_SECONDS = 0.8
@@ -119,14 +121,7 @@ class Batch:
         return Accepted(self.writer.minute, int(rest[0]) if rest else None)
 
 
-def check_held(reply: list[int]) -> None:
-    """Raise a repeatable error unless this is what WAITAOF answers when enough replicas hold the batch."""
-    primary, replicas = reply
-    if not primary or replicas < settings.ACCEPT_REPLICAS:
-        raise RedisTimeoutError(f"{replicas} replicas hold the batch, not {settings.ACCEPT_REPLICAS}")
-
-
-@lru_cache(maxsize=128)  # the same all minute long
+@lru_cache(maxsize=4096)  # the same all minute long
 def _keys(bucket: Bucket, writer: str, keeps_replies: bool, minute: Minute) -> tuple[str, ...]:
     names = (
         bucket.sealed,

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from django.conf import settings
+
 from counter import id_batch, metrics
 from counter.answer import send_answer, send_problem
-from counter.batch import Accepted, Unavailable
+from counter.batch import Unavailable
+from counter.delivery import Done, Parts, rounds
 from counter.hot_path import App, Receive, Scope, Send
-from counter.id_batch import BadBatch, Receipt, chunks, read_ids
+from counter.id_batch import BadBatch, Receipt, read_ids
 from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
 
 WAIT_SECONDS = 3.0
@@ -24,11 +27,11 @@ MEDIA_TYPES = {id_batch.JSON.encode(): id_batch.JSON, id_batch.NDJSON.encode(): 
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
 
 
-class ChunkSink(Protocol):
-    """Where chunks of a batch are recorded, one at a time."""
+class PartSink(Protocol):
+    """Where the parts of a batch are recorded."""
 
-    async def commit(self, ids: Sequence[int]) -> Accepted:
-        """Record 1 to MAX_IDS calls for good. Raises Unavailable."""
+    async def commit(self, parts: Parts, done: Done) -> None:
+        """Record them, and say of each what became of it as soon as that is known."""
         ...
 
     async def stop(self) -> None:
@@ -42,10 +45,10 @@ class BatchPath:
     Belongs to one event loop. As many batches are under way at a time as there are `sinks`.
     """
 
-    def __init__(self, app: App, sinks: Sequence[ChunkSink]) -> None:
+    def __init__(self, app: App, sinks: Sequence[PartSink]) -> None:
         self._app = app
         self._sinks = sinks
-        self._free: asyncio.Queue[ChunkSink] = asyncio.Queue()
+        self._free: asyncio.Queue[PartSink] = asyncio.Queue()
         for sink in sinks:
             self._free.put_nowait(sink)
 
@@ -54,9 +57,8 @@ class BatchPath:
         if scope["path"] != id_batch.PATH or scope["method"] != "POST" or not (kind := _media_type(scope)):
             await self._app(scope, receive, send)
             return
-        receipt = Receipt()
         try:
-            await self._count(read_ids(kind, await read_body(scope, receive)), receipt)
+            receipt = await self._count(read_ids(kind, await read_body(scope, receive)))
         except Disconnected:
             return
         except TooLarge:
@@ -64,23 +66,32 @@ class BatchPath:
         except BadBatch as bad:
             metrics.BAD_CALL.inc()
             await send_problem(bad.problem, send)
-        except Unavailable:
-            await send_problem(receipt.cut_short, send)
         else:
-            await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
+            if receipt.refused:
+                await send_problem(receipt.cut_short, send)
+            else:
+                await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
 
     async def stop(self) -> None:
         """Let go of the servers."""
         for sink in self._sinks:
             await sink.stop()
 
-    async def _count(self, ids: list[int], receipt: Receipt) -> None:
-        async with self._sink() as sink:
-            for chunk in chunks(ids):
-                receipt.add(await sink.commit(chunk), len(chunk))
+    async def _count(self, ids: list[int]) -> Receipt:
+        receipt = Receipt()
+        try:
+            async with self._sink() as sink:
+                for parts in rounds(ids, settings.REDIS_BUCKETS):
+                    if receipt.refused:
+                        receipt.refuse(parts)  # It is away: there is no time to find that out again
+                    else:
+                        await sink.commit(parts, receipt.noting(parts))
+        except Unavailable:
+            receipt.refused = ids
+        return receipt
 
     @asynccontextmanager
-    async def _sink(self) -> AsyncIterator[ChunkSink]:
+    async def _sink(self) -> AsyncIterator[PartSink]:
         """One for this call alone. Raises Unavailable where none gets free in time."""
         try:
             sink = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)

@@ -1,40 +1,43 @@
 """Batcher: group commit for the hot path.
 
-All calls that arrive while one script is under way leave together in the next, and each is answered when
-its script has returned. So the cost of a call falls as load grows, and a write that is on disk before the
-answer (`appendfsync always`) costs hardly more than one that is not.
+All calls that arrive while one group is under way leave together in the next, a part to each bucket, and
+each is answered when its part has been. So the cost of a call falls as load grows, and a write that is on
+disk before the answer (`appendfsync always`) costs hardly more than one that is not.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
-from redis.asyncio import Connection
+from django.conf import settings
 
-from counter import metrics
-from counter.batch import MAX_IDS, Accepted, Unavailable, Writer
-from counter.committer import Away, Committer
+from counter import keys, metrics
+from counter.batch import MAX_IDS, Accepted, Unavailable
+from counter.committer import Committer
+from counter.delivery import Away
+from counter.keys import spread
+from counter.nodes import Nodes
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 16
-"""Full batches that may wait. More calls than this are refused at once: a queue only delays the answer."""
+"""Full groups that may wait. More calls than this are refused at once: a queue only delays the answer."""
 
 PROBE_SECONDS = 0.1
-"""How often Redis is asked whether it is back, while every call is refused at once."""
+"""How often Redis is asked whether it is back, while every call for its buckets is refused at once."""
 
 
 class _Outcome(asyncio.Future[Accepted | None]):
-    """What became of a batch: all its calls await this one future; None says that it was not recorded."""
+    """What became of a part: all its calls await this one future; None says that it was not recorded."""
 
     def cancel(self, msg: object = None) -> bool:
         """Never: a caller that goes away must not take the others' answer with it."""
         return False
 
 
-class _Group:
-    """The calls that will leave together."""
+class _Part:
+    """The calls of a group that are for one bucket."""
 
     __slots__ = ("ids", "outcome")
 
@@ -43,83 +46,117 @@ class _Group:
         self.outcome = _Outcome()
 
 
-class Batcher:
-    """One writer with one batch under way. Belongs to the event loop that it is started in.
+class _Group:
+    """The calls that will leave together."""
 
-    `connection` must not repeat commands by itself.
+    __slots__ = ("calls", "parts")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.parts: dict[int, _Part] = {}
+
+
+class Batcher:
+    """One group is under way at a time. Belongs to the event loop that it is started in.
+
+    `connect` makes nodes; those that are asked whether they are back are not those that groups are sent to.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._committer = Committer(connection, Writer())
+    def __init__(self, connect: Callable[[], Nodes]) -> None:
+        buckets = keys.buckets(settings.REDIS_BUCKETS)
+        self._count = len(buckets)
+        self._committer = Committer(connect(), buckets)
+        self._scout = Committer(connect(), buckets)
         self._waiting: deque[_Group] = deque()
         self._arrival = asyncio.Event()
         self._idle = asyncio.Event()
-        self._available = True
-        self._task: asyncio.Task[None] | None = None
+        self._away: set[int] = set()
+        """The buckets whose calls are refused at once."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loss = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to send."""
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._recover())]
 
     async def stop(self) -> None:
         """Send what waits, then let go of Redis."""
         await self._idle.wait()
-        assert self._task
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._committer.stop()
+        await self._scout.stop()
 
     def record(self, id: int) -> Awaitable[Accepted | None]:
         """Count one call; what is awaited is None when it was not recorded.
 
         Raises Unavailable at once when Redis is away or too many calls wait already. Not a coroutine: one
-        future for a batch is all that its calls cost.
+        future for a part is all that its calls cost.
         """
+        number = spread(id, self._count)
+        if number in self._away:
+            self._refuse("Redis is away")
         waiting = self._waiting
-        if not waiting or len(waiting[-1].ids) == MAX_IDS:
+        if not waiting or waiting[-1].calls == MAX_IDS:
             self._open()
         group = waiting[-1]
-        group.ids.append(id)
-        return group.outcome
+        group.calls += 1
+        if not (part := group.parts.get(number)):
+            part = group.parts[number] = _Part()
+        part.ids.append(id)
+        return part.outcome
 
     def _open(self) -> None:
         """A new group for the calls to come."""
-        if not self._available or len(self._waiting) == MAX_WAITING:
-            metrics.UNAVAILABLE.inc()
-            raise Unavailable("too many calls are waiting" if self._available else "Redis is away")
+        if len(self._waiting) == MAX_WAITING:
+            self._refuse("too many calls are waiting")
         self._waiting.append(_Group())
         self._arrival.set()
         self._idle.clear()
 
+    def _refuse(self, why: str) -> None:
+        metrics.UNAVAILABLE.inc()
+        raise Unavailable(why)
+
     async def _run(self) -> None:
         while True:
             while self._waiting:
-                group = self._waiting.popleft()
-                group.outcome.set_result(await self._commit(group.ids))
-                if not self._available:
-                    await self._recover()
+                await self._commit(self._waiting.popleft().parts)
             self._arrival.clear()
             self._idle.set()
             await self._arrival.wait()
 
-    async def _commit(self, ids: list[int]) -> Accepted | None:
-        try:
-            return await self._committer.commit(ids)
-        except Away as error:
-            logger.warning("Redis is away, refusing every call: %s", error)
-            self._available = False
-        except Unavailable as error:
-            logger.warning("Redis refused a batch of %d: %s", len(ids), error)
-        return None
+    async def _commit(self, parts: dict[int, _Part]) -> None:
+        for number in self._away & parts.keys():  # they came before it was known
+            metrics.UNAVAILABLE.inc(len(parts[number].ids))
+            parts.pop(number).outcome.set_result(None)
+
+        def done(number: int, outcome: Accepted | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                self._note(number, outcome)
+                parts[number].outcome.set_result(None)
+            else:
+                parts[number].outcome.set_result(outcome)
+
+        await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
+
+    def _note(self, number: int, reason: Unavailable) -> None:
+        if isinstance(reason, Away):
+            logger.warning("Redis is away, refusing every call for bucket %d: %s", number, reason)
+            self._away.add(number)
+            self._loss.set()
+        else:
+            logger.warning("Redis refused calls for bucket %d: %s", number, reason)
 
     async def _recover(self) -> None:
-        """Refuse all that waits, then wait until Redis answers again."""
-        while self._waiting:
-            group = self._waiting.popleft()
-            metrics.UNAVAILABLE.inc(len(group.ids))
-            group.outcome.set_result(None)
-        self._idle.set()
-        while not self._available:
-            await asyncio.sleep(PROBE_SECONDS)
-            self._available = await self._committer.is_answered()
-        logger.warning("Redis is back, accepting again")
+        """Watch for Redis to come back, bucket by bucket, wherever it is away."""
+        while True:
+            await self._loss.wait()
+            while self._away:
+                await asyncio.sleep(PROBE_SECONDS)
+                back = await self._scout.answering(self._away)
+                self._away -= back
+                if back:
+                    logger.warning("Redis is back, accepting again for the buckets %s", sorted(back))
+            self._loss.clear()

@@ -8,22 +8,25 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from counter.connection import connect
+from counter.connection import CLUSTER_SCHEMES, connect
 from counter.health import problems
 from counter.sink import SINKS
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
+MAX_BUCKETS = 256
+"""Each costs the flush some round trips a minute; more nodes than this no cluster of Tally's has."""
+
 
 @register()
 def check_redis_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001: REDIS_URL names no Redis."""
-    if urlsplit(settings.REDIS_URL).scheme in REDIS_SCHEMES:
+    if urlsplit(settings.REDIS_URL).scheme in (*REDIS_SCHEMES, *CLUSTER_SCHEMES):
         return []
     return [
         Error(
             f"REDIS_URL is {settings.REDIS_URL!r}, which is not the url of a Redis or Valkey.",
-            hint="Write it like redis://localhost:6379/0.",
+            hint="Write it like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379 for a cluster.",
             id="tally.E001",
         )
     ]
@@ -60,13 +63,13 @@ def check_sink(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 @register()
 def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E004: REDIS_BUCKETS is a number that is not there."""
-    if settings.REDIS_BUCKETS == 1:
+    """E004: REDIS_BUCKETS is not a number of buckets."""
+    if 1 <= settings.REDIS_BUCKETS <= MAX_BUCKETS:
         return []
     return [
         Error(
             f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}.",
-            hint="The one there is: 1.",
+            hint=f"Over how many buckets ids are spread: 1 to {MAX_BUCKETS}.",
             id="tally.E004",
         )
     ]
@@ -82,6 +85,20 @@ def check_replicas(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             f"ACCEPT_REPLICAS is {settings.ACCEPT_REPLICAS}.",
             hint="How many replicas must have a call on disk before its answer; 0 for none.",
             id="tally.E005",
+        )
+    ]
+
+
+@register()
+def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E006: Celery's messages and beat's schedule would be in a Redis Cluster."""
+    if urlsplit(settings.CELERY_BROKER_URL).scheme not in CLUSTER_SCHEMES:
+        return []
+    return [
+        Error(
+            "CELERY_BROKER_URL is a Redis Cluster, which Celery and RedBeat can't use.",
+            hint="Name a plain Redis or Valkey, like redis://localhost:6379/0.",
+            id="tally.E006",
         )
     ]
 

@@ -1,93 +1,101 @@
-"""Committer: brings one writer's batches into Redis over one connection, each exactly once or not at all."""
+"""Committer: brings groups of calls into Redis over bare connections, each part once or not at all."""
 
 import asyncio
-import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from redis.asyncio import Connection
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError, ResponseError
 
-from counter import metrics
-from counter.batch import (
-    DEADLINE_SECONDS,
-    HOLD_MILLISECONDS,
-    PAUSE_SECONDS,
-    REPEATABLE,
-    SCRIPT,
-    Accepted,
-    Batch,
-    Unavailable,
-    Writer,
-    check_held,
-)
+from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
 from counter.connection import ACCEPT_TIMEOUT_SECONDS
-
-
-class Away(Unavailable):
-    """Redis did not answer in time."""
+from counter.delivery import Command, Delivery, Done, Parts
+from counter.keys import Bucket
+from counter.nodes import Nodes
 
 
 class Committer:
-    """For one batch at a time. Belongs to one event loop; `connection` must not repeat commands by itself."""
+    """For one group at a time. Belongs to one event loop; `nodes` are its own."""
 
-    def __init__(self, connection: Connection, writer: Writer) -> None:
-        self._connection = connection
-        self._writer = writer
+    def __init__(self, nodes: Nodes, buckets: Sequence[Bucket], *, keeps_replies: bool = False) -> None:
+        self._nodes = nodes
+        self._writers = [Writer(keeps_replies, bucket) for bucket in buckets]
 
-    async def commit(self, ids: Sequence[int]) -> Accepted:
-        """Count 1 to MAX_IDS calls. Raises Unavailable; Away, after its deadline, where Redis is."""
-        begin = time.perf_counter()
-        try:
-            accepted = await self._commit(self._writer.batch(ids))
-        except Unavailable:
-            metrics.UNAVAILABLE.inc(len(ids))
-            raise
-        metrics.observe(len(ids), time.perf_counter() - begin)
-        return accepted
+    async def commit(self, parts: Parts, done: Done) -> None:
+        """Count the parts, and say of each what became of it as soon as that is known.
 
-    async def is_answered(self) -> bool:
-        """Whether Redis answers now."""
-        try:
-            await self._call("PING")
-        except (RedisError, TimeoutError):
-            return False
-        return True
+        It is Unavailable where Redis refused a part, and Away where its node did not answer in time.
+        """
+        delivery = Delivery(self._writers, parts, done)
+        while delivery.left:
+            delivery.trouble = None
+            await self._send(delivery)
+            if delivery.trouble and delivery.is_overdue:
+                delivery.give_up()
+            elif delivery.trouble:
+                await self._nodes.refresh()
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def answering(self, numbers: set[int]) -> set[int]:
+        """Those of the buckets whose scripts could run now."""
+        # Batches for a minute long ago: the script refuses them, and writes nothing.
+        writers = [Writer(bucket=writer.bucket) for writer in self._writers]
+        probe = Delivery(writers, {number: [0] for number in numbers}, lambda *_: None)
+        await self._nodes.refresh()
+        found: set[int] = set()
+        for connection, of_node in self._routes(probe).items():
+            replies = await self._call(connection, probe.commands(of_node))
+            answers = zip(of_node, replies, strict=False)  # without those about replicas
+            found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
+        return found
 
     async def stop(self) -> None:
         """Let go of Redis."""
-        await self._connection.disconnect()
+        await self._nodes.stop()
 
-    async def _commit(self, batch: Batch) -> Accepted:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + DEADLINE_SECONDS
-        while True:
+    async def _send(self, delivery: Delivery) -> None:
+        """Once, to all nodes at the same time."""
+        routes = self._routes(delivery)
+        if len(routes) == 1:  # without a task
+            [(connection, numbers)] = routes.items()
+            await self._send_to(connection, delivery, numbers)
+        else:
+            await asyncio.gather(
+                *(self._send_to(node, delivery, numbers) for node, numbers in routes.items())
+            )
+
+    def _routes(self, delivery: Delivery) -> dict[Connection, list[int]]:
+        """Which of the buckets each node has."""
+        routes: dict[Connection, list[int]] = defaultdict(list)
+        for number, batch in delivery.left.items():
             try:
-                accepted = await self._send(batch)
-            except REPEATABLE as error:
-                if loop.time() > deadline:
-                    raise Away(str(error)) from error
-                await asyncio.sleep(PAUSE_SECONDS)
+                routes[self._nodes.of(batch.writer.bucket)].append(number)
             except RedisError as error:
-                raise Unavailable(str(error)) from error
-            else:
-                if accepted:
-                    return accepted
+                delivery.trouble = error
+        return routes
 
-    async def _send(self, batch: Batch) -> Accepted | None:
+    async def _send_to(self, connection: Connection, delivery: Delivery, numbers: list[int]) -> None:
+        replies = await self._call(connection, delivery.commands(numbers))
+        if delivery.read(numbers, replies):
+            await self._call(connection, [("SCRIPT", "LOAD", SCRIPT)])
+
+    async def _call(self, connection: Connection, commands: list[Command]) -> list[Any]:
+        """A reply to each command, or the exception instead; a try may take ACCEPT_TIMEOUT_SECONDS."""
+        replies: list[Any] = []
         try:
-            reply = await self._call("EVALSHA", SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
-        except NoScriptError:
-            await self._call("SCRIPT", "LOAD", SCRIPT.text)
-            return None
-        if replicas := settings.ACCEPT_REPLICAS:
-            # A replica tells the state of its file when it is asked: first let it read the batch.
-            await self._call("WAIT", replicas, HOLD_MILLISECONDS)
-            check_held(await self._call("WAITAOF", 1, replicas, HOLD_MILLISECONDS))
-        return batch.read(reply)
+            async with asyncio.timeout(ACCEPT_TIMEOUT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_packed_command(connection.pack_commands(commands))
+                while len(replies) < len(commands):
+                    replies.append(await _reply(connection))
+        except REPEATABLE as error:  # the connection is lost, and with it all further replies
+            replies += [error] * (len(commands) - len(replies))
+        return replies
 
-    async def _call(self, *command: str | int) -> Any:
-        async with asyncio.timeout(ACCEPT_TIMEOUT_SECONDS):
-            await self._connection.send_command(*command)
-            return await self._connection.read_response()
+
+async def _reply(connection: Connection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

@@ -1,13 +1,21 @@
-"""Clients of Redis: one place for their time limits and for who repeats what."""
+"""Clients of Redis, or of a Redis Cluster: one place for their time limits and for who repeats what."""
 
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
-from redis.asyncio import Connection, ConnectionPool
-from redis.asyncio.retry import Retry as AsyncRetry
+from django.utils.functional import SimpleLazyObject
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import parse_url
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
+
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
+"""Of a url that names some nodes of a Redis Cluster, with commas between them; the other is for TLS."""
 
 TIMEOUT_SECONDS = 5.0
 """For the flush and for people, who would rather wait than fail."""
@@ -24,45 +32,117 @@ RETRIES = 3
 
 def connect() -> redis.Redis:
     """A blocking client, for reading and for idempotent writes: it repeats what a lost connection cut off."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        health_check_interval=HEALTH_CHECK_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
-    )
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES)
+    return _connect(TIMEOUT_SECONDS, retry, health_check_interval=HEALTH_CHECK_SECONDS)
 
 
 def connect_for_accept() -> redis.Redis:
     """A blocking client that never repeats a command: counting again is decided by the batch alone."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=ACCEPT_TIMEOUT_SECONDS,
-        socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-def connect_async() -> Connection:
-    """One bare connection for the hot path, made at the first command and made anew after an error.
-
-    It never repeats a command, and sets no time limit of its own: the caller does. A client with a pool
-    around it would cost more than the batch.
-    """
-    pool = ConnectionPool.from_url(
-        settings.REDIS_URL,
-        socket_timeout=None,
-        socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
-        retry=AsyncRetry(NoBackoff(), 0),
-    )
-    return cast("Connection", pool.make_connection())  # type: ignore[no-untyped-call]
+    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))
 
 
 def connect_for_console() -> redis.Redis:
     """A blocking client that soon says that Redis is away: a page waits for it, and asks again by itself."""
+    # One repeat, because a connection from before a restart of Redis is no news.
+    return _connect(CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+
+
+def connect_to_broker() -> redis.Redis:
+    """The same for the Redis that carries Celery's messages and beat's sign of life."""
+    return _connect_to(settings.CELERY_BROKER_URL, CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+
+
+def is_cluster() -> bool:
+    """Whether REDIS_URL names a Redis Cluster."""
+    return urlsplit(settings.REDIS_URL).scheme in CLUSTER_SCHEMES
+
+
+def masters(client: redis.Redis) -> list[redis.Redis]:
+    """Clients of the servers that have the data: of a plain Redis itself."""
+    if not isinstance(client, RedisCluster):
+        return [client]
+    return [client.get_redis_connection(node) for node in client.get_primaries()]
+
+
+def master_of(client: redis.Redis, name: str) -> redis.Redis:
+    """A client of the server that has this key, as far as is known. Raises RedisError where none is."""
+    if not isinstance(client, RedisCluster):
+        return client
+    with _as_lost_connection():
+        node = client.get_node_from_key(name)
+        assert node
+        return cast("redis.Redis", client.get_redis_connection(node))
+
+
+def refresh(client: redis.Redis) -> None:
+    """Find out anew which server has which key. Raises RedisError."""
+    if isinstance(client, RedisCluster):
+        with _as_lost_connection():
+            client.nodes_manager.initialize()
+
+
+def cluster_nodes() -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """What REDIS_URL says of the cluster: host and port of each node, and the options for all of them."""
+    url = urlsplit(settings.REDIS_URL)
+    user, at, hosts = url.netloc.rpartition("@")
+    nodes = [parse_url(f"redis://{user}{at}{host}") for host in hosts.split(",")]  # type: ignore[no-untyped-call]
+    options: dict[str, Any] = {name: nodes[0][name] for name in ("username", "password") if name in nodes[0]}
+    if url.scheme.startswith("rediss"):
+        options["ssl"] = True
+    return [(node["host"], node.get("port", 6379)) for node in nodes], options
+
+
+class Cluster(RedisCluster):
+    """Fails as a plain Redis does: that the cluster can't be reached is a lost connection."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As a Redis does."""
+        with _as_lost_connection():
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool | None = None, shard_hint: Any = None) -> Any:
+        """As a Redis does."""
+        pipe = super().pipeline(transaction, shard_hint)  # type: ignore[no-untyped-call]
+        execute = pipe.execute
+
+        def execute_or_fail(*args: Any, **options: Any) -> Any:
+            with _as_lost_connection():
+                return execute(*args, **options)
+
+        pipe.execute = execute_or_fail
+        return pipe
+
+
+@contextmanager
+def _as_lost_connection() -> Iterator[None]:
+    try:
+        yield
+    except RedisClusterException as error:
+        raise redis.ConnectionError(str(error)) from error
+
+
+def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
+    if not is_cluster():
+        return _connect_to(settings.REDIS_URL, timeout, retry, **options)
+
+    def connect() -> Cluster:
+        nodes, of_url = cluster_nodes()
+        with _as_lost_connection():
+            return Cluster(
+                startup_nodes=[ClusterNode(*node) for node in nodes],  # type: ignore[no-untyped-call]
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=retry,
+                **of_url,
+                **options,
+            )
+
+    # It asks the nodes for their slots when it is made, which is when it is first used: they may be away now.
+    # It has the methods of a Redis, as far as they are used here.
+    return cast("redis.Redis", SimpleLazyObject(connect))
+
+
+def _connect_to(url: str, timeout: float, retry: Retry, **options: Any) -> redis.Redis:
     return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=CONSOLE_TIMEOUT_SECONDS,
-        socket_connect_timeout=CONSOLE_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),  # a connection from before a restart of Redis is no news
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
     )

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter import metrics
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
+from counter.delivery import Done, Parts
 from counter.events import event, minute_of, producer_config
 from counter.kafka import REQUESTS
 
@@ -41,6 +42,14 @@ class EventRecorder:
             self._refuse(delivery, len(ids))
         metrics.ACCEPTED.inc(len(ids))
         return Accepted(minute_of(delivery.milliseconds), None)
+
+    def commit(self, parts: Parts, done: Done) -> None:
+        """Record the parts of a batch, and say of each what became of it."""
+        for number, ids in parts.items():
+            try:
+                done(number, self.record(ids))
+            except Unavailable as error:
+                done(number, error)
 
     def _refuse(self, delivery: "_Delivery", calls: int) -> None:
         if delivery.is_fatal:

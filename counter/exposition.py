@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from math import inf
 
 import redis
 from django.conf import settings
@@ -12,7 +13,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from counter import keys
-from counter.connection import connect_for_console
+from counter.connection import connect_for_console, connect_to_broker, masters
 from counter.minute import SECONDS
 from counter.reading import PendingMinutes, State
 from counter.store import CountStore
@@ -36,6 +37,7 @@ class RedisCollector(Collector):
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._broker = connect_to_broker()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: what there is depends on Redis, and registering must not wait for it."""
@@ -81,18 +83,21 @@ class RedisCollector(Collector):
                 max(0.0, oldest - SECONDS),
             ),
             "publishing_halted": ("Whether publishing has stopped", bool(CountStore(self._redis).halted())),
-            "beat_up": ("Whether a beat leads and ticks", bool(self._redis.exists(keys.BEAT))),
+            "beat_up": ("Whether a beat leads and ticks", bool(self._broker.exists(keys.BEAT))),
         }
 
     def _server(self) -> dict[str, tuple[str, float]]:
-        memory, persistence = self._redis.info("memory"), self._redis.info("persistence")
-        is_kept = persistence["aof_enabled"] and persistence["aof_last_write_status"] == "ok"
+        nodes = [(node.info("memory"), node.info("persistence")) for node in masters(self._redis)]
+        fullest, _ = max(nodes, key=lambda node: node[0]["used_memory"] / (node[0]["maxmemory"] or inf))
         return {
-            "redis_memory_bytes": ("Memory that Redis uses", memory["used_memory"]),
-            "redis_memory_max_bytes": ("Its maxmemory, 0 for none", memory["maxmemory"]),
-            "redis_append_only_ok": ("Whether the append-only file is on and can be written", bool(is_kept)),
+            "redis_memory_bytes": ("Memory that Redis uses, or the fullest node", fullest["used_memory"]),
+            "redis_memory_max_bytes": ("Its maxmemory, 0 for none", fullest["maxmemory"]),
+            "redis_append_only_ok": (
+                "Whether the append-only file is on and can be written",
+                all(p["aof_enabled"] and p["aof_last_write_status"] == "ok" for _, p in nodes),
+            ),
             "redis_noeviction": (
                 "Whether counts are never evicted",
-                memory["maxmemory_policy"] == "noeviction",
+                all(memory["maxmemory_policy"] == "noeviction" for memory, _ in nodes),
             ),
         }

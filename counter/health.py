@@ -7,12 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, starmap
+from typing import Any
 
 import redis
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
 
+from counter.connection import masters
 from counter.store import CountStore
 
 KAFKA_SECONDS = 0.5
@@ -28,10 +31,14 @@ Probe = Callable[[], Iterable[str]]
 def problems(client: redis.Redis) -> Iterator[str]:
     """What keeps Redis from holding counts safely, one sentence each; nothing when all is well."""
     try:
-        memory, persistence = client.info("memory"), client.info("persistence")
+        found = [(node.info("memory"), node.info("persistence")) for node in masters(client)]
     except RedisError as error:
         yield f"Redis does not answer: {error}"
         return
+    yield from dict.fromkeys(chain.from_iterable(starmap(_unsafe, found)))  # of several nodes each once
+
+
+def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str]:
     if memory["maxmemory_policy"] != "noeviction":
         yield (
             f"Redis may evict counts: maxmemory-policy is {memory['maxmemory_policy']}, set it to noeviction"

@@ -1,12 +1,13 @@
 """The batch call: reading its body, and adding up its answer. Both lanes of it share this."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from counter.accepting import MAX_ID, MIN_ID, RETRY_AFTER_SECONDS
-from counter.batch import MAX_IDS, Accepted
+from counter.batch import Accepted, Unavailable
+from counter.delivery import Done, Parts
 from counter.minute import Minute
 from counter.problem import Problem
 
@@ -42,11 +43,6 @@ def read_ids(media_type: str, body: bytes) -> list[int]:
     raise BadBatch(f"{len(errors)} of {len(ids)} ids are wrong, so none was counted", *errors)
 
 
-def chunks(ids: list[int]) -> Iterator[list[int]]:
-    """The ids, as many at a time as one script takes."""
-    return (ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS))
-
-
 @dataclass(slots=True)
 class Receipt:
     """What a batch call has counted so far."""
@@ -55,13 +51,26 @@ class Receipt:
     accepted: int = 0
     unique: int | None = 0
     """None where it can't be known yet: events are counted later."""
+    refused: list[int] = field(default_factory=list)
+    """The ids whose calls could not be counted."""
 
-    def add(self, accepted: Accepted, calls: int) -> None:
-        """One more chunk is counted."""
-        self.minute = accepted.minute
-        self.accepted += calls
-        known = self.unique is not None and accepted.new is not None
-        self.unique = (self.unique or 0) + (accepted.new or 0) if known else None
+    def noting(self, parts: Parts) -> Done:
+        """What notes what becomes of these parts."""
+
+        def note(number: int, outcome: Accepted | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                self.refused += parts[number]
+            else:
+                self.minute = max(outcome.minute, self.minute or outcome.minute)
+                self.accepted += len(parts[number])
+                known = self.unique is not None and outcome.new is not None
+                self.unique = (self.unique or 0) + (outcome.new or 0) if known else None
+
+        return note
+
+    def refuse(self, parts: Parts) -> None:
+        """These were not even sent."""
+        self.refused += chain.from_iterable(parts.values())
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -73,8 +82,8 @@ class Receipt:
         """The answer when Redis, or in event mode Kafka, went away."""
         return Problem(
             503,
-            f"the first {self.accepted} ids are counted, the others could not be: repeat those alone",
-            {"accepted": self.accepted},
+            f"{self.accepted} calls are counted, the others could not be: repeat those in `refused` alone",
+            {"accepted": self.accepted, "refused": self.refused},
             [("Retry-After", str(RETRY_AFTER_SECONDS))],
         )
 

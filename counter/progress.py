@@ -5,15 +5,17 @@ lost or comes twice, an event counts once. Kafka's own offsets of the consumer g
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 import redis
 from django.conf import settings
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from counter import keys
+from counter.connection import master_of, refresh
 from counter.events import minute_of
 from counter.keys import Bucket
 from counter.minute import Minute
@@ -125,27 +127,35 @@ class Progress:
         Raises RedisError, after which some may have been counted: `positions` tells. To claim anything again
         is safe.
         """
+        routes: dict[redis.Redis, list[Claim]] = defaultdict(list)
         try:
-            replies = self._send(claims)
-        except NoScriptError:
-            self._redis.script_load(SCRIPT.text)
-            replies = self._send(claims)
-        refusals = zip(claims, map(_sealed, replies), strict=True)
-        return [Refusal(claim, sealed) for claim, (is_refused, sealed) in refusals if is_refused]
-
-    def _send(self, claims: Sequence[Claim]) -> list[list[int | bytes]]:
-        with self._redis.pipeline(transaction=False) as pipe:
             for claim in claims:
-                pipe.evalsha(SCRIPT.sha, len(claim.keys), *claim.keys, *claim.args)
-            return cast("list[list[int | bytes]]", pipe.execute())
+                routes[master_of(self._redis, claim.bucket.requests)].append(claim)
+            return [refusal for node, of_node in routes.items() for refusal in _count(node, of_node)]
+        except RedisError:
+            with suppress(RedisError):
+                refresh(self._redis)
+            raise
+
+
+def _count(node: redis.Redis, claims: Sequence[Claim]) -> Iterator[Refusal]:
+    try:
+        replies = _send(node, claims)
+    except NoScriptError:
+        node.script_load(SCRIPT.text)
+        replies = _send(node, claims)
+    for claim, (status, *rest) in zip(claims, replies, strict=True):
+        if status != _COUNTED:
+            yield Refusal(claim, Minute.parse(cast("bytes", rest[0])) if status == _SEALED else None)
+
+
+def _send(node: redis.Redis, claims: Sequence[Claim]) -> list[list[int | bytes]]:
+    with node.pipeline(transaction=False) as pipe:
+        for claim in claims:
+            pipe.evalsha(SCRIPT.sha, len(claim.keys), *claim.keys, *claim.args)
+        return cast("list[list[int | bytes]]", pipe.execute())
 
 
 def closed_minute(positions: list[Position] | None) -> Minute:
     """The last minute that a partition has been counted past the end of, in all buckets."""
     return minute_of(min(position.time for position in positions)) - 1 if positions else NEVER
-
-
-def _sealed(reply: list[int | bytes]) -> tuple[bool, Minute | None]:
-    """Whether the reply is a refusal, and the minute that is sealed where that is why."""
-    status, *rest = reply
-    return status != _COUNTED, Minute.parse(cast("bytes", rest[0])) if status == _SEALED else None

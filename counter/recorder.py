@@ -1,26 +1,19 @@
 """Recorder: counts calls over a blocking client, for Django's side of the house."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import redis
 from django.conf import settings
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
-from counter import metrics
-from counter.batch import (
-    DEADLINE_SECONDS,
-    HOLD_MILLISECONDS,
-    MAX_IDS,
-    PAUSE_SECONDS,
-    REPEATABLE,
-    SCRIPT,
-    Accepted,
-    Batch,
-    Unavailable,
-    Writer,
-    check_held,
-)
+from counter import keys
+from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Accepted, Unavailable, Writer
+from counter.connection import master_of, refresh
+from counter.delivery import Command, Delivery, Done, Parts, rounds
 
 
 class Recorder:
@@ -28,55 +21,65 @@ class Recorder:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._idle: list[Writer] = []
+        self._buckets = keys.buckets(settings.REDIS_BUCKETS)
+        self._idle: list[list[Writer]] = []
 
     def record(self, ids: Sequence[int]) -> Accepted:
-        """Count 1 to MAX_IDS calls, all in one minute. Raises Unavailable when that may not be done."""
-        assert 1 <= len(ids) <= MAX_IDS
-        writer, begin = self._idle_writer(), time.perf_counter()
-        try:
-            accepted = self._commit(writer.batch(ids))
-        except Unavailable:
-            metrics.UNAVAILABLE.inc(len(ids))
-            raise
-        finally:
-            self._idle.append(writer)
-        metrics.observe(len(ids), time.perf_counter() - begin)
-        return accepted
+        """Count calls. Raises Unavailable where any could not be: as far as is known, none of that bucket."""
+        outcomes: list[Accepted | Unavailable] = []
+        for parts in rounds(ids, len(self._buckets)):
+            self.commit(parts, lambda _, outcome: outcomes.append(outcome))
+        accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+        for outcome in outcomes:
+            if isinstance(outcome, Unavailable):
+                raise outcome
+        return Accepted(max(each.minute for each in accepted), sum(each.new or 0 for each in accepted))
 
-    def _idle_writer(self) -> Writer:
+    def commit(self, parts: Parts, done: Done) -> None:
+        """Count the parts, and say of each what became of it as soon as that is known."""
+        writers = self._idle_writers()
+        try:
+            self._deliver(Delivery(writers, parts, done))
+        finally:
+            self._idle.append(writers)
+
+    def _idle_writers(self) -> list[Writer]:
+        """One for each bucket."""
         try:
             return self._idle.pop()
         except IndexError:
-            return Writer(keeps_replies=True)
+            return [Writer(keeps_replies=True, bucket=bucket) for bucket in self._buckets]
 
-    def _commit(self, batch: Batch) -> Accepted:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            try:
-                accepted = self._send(batch)
-            except REPEATABLE as error:
-                if time.monotonic() > deadline:
-                    raise Unavailable(str(error)) from error
+    def _deliver(self, delivery: Delivery) -> None:
+        while delivery.left:
+            delivery.trouble = None
+            self._send(delivery)
+            if delivery.trouble and delivery.is_overdue:
+                delivery.give_up()
+            elif delivery.trouble:
                 time.sleep(PAUSE_SECONDS)
-            except RedisError as error:
-                raise Unavailable(str(error)) from error
-            else:
-                if accepted:
-                    return accepted
+                with suppress(RedisError):
+                    refresh(self._redis)
 
-    def _send(self, batch: Batch) -> Accepted | None:
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.evalsha(SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
-            if replicas := settings.ACCEPT_REPLICAS:
-                # A replica tells the state of its file when it is asked: first let it read the batch.
-                pipe.wait(replicas, HOLD_MILLISECONDS)
-                pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
+    def _send(self, delivery: Delivery) -> None:
+        """Once, to one node after the other."""
+        routes: dict[redis.Redis, list[int]] = defaultdict(list)
+        for number, batch in delivery.left.items():
             try:
-                reply, *held = pipe.execute()
-            except NoScriptError:
-                self._redis.script_load(SCRIPT.text)
-                return None
-        if held:
-            check_held(held[-1])
-        return batch.read(reply)
+                routes[master_of(self._redis, batch.writer.bucket.sealed)].append(number)
+            except RedisError as error:
+                delivery.trouble = error
+        for node, numbers in routes.items():
+            if delivery.read(numbers, _exchange(node, delivery.commands(numbers))):
+                node.script_load(SCRIPT)
+
+
+def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:
+    """A reply to each command, or the exception instead."""
+    with node.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        try:
+            return pipe.execute(raise_on_error=False)
+        except REPEATABLE as error:  # the connection is lost
+            return [error] * len(commands)

@@ -19,9 +19,14 @@ from redis.exceptions import LockError, OutOfMemoryError
 from redis.lock import Lock
 
 from counter import keys
+from counter.connection import master_of, masters
+from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
 from counter.progress import Progress
+
+HOLD_MILLISECONDS = 2000
+"""How long one seal waits for the replicas, twice at most; then the flush tries again later."""
 
 CHUNK = 1000
 """Ids read or deleted by one command: about a millisecond of Redis's time."""
@@ -57,9 +62,9 @@ class CountStore:
         self._settle = client.register_script((_LUA / "settle.lua").read_text())
 
     def clocks(self) -> list[float]:
-        """The clock of every node that has a bucket, in Unix seconds: it decides the minute of its calls."""
-        seconds, microseconds = self._redis.time()
-        return [float(seconds) + float(microseconds) / 1e6]
+        """The clock of every node, in Unix seconds: it decides the minute of the calls in its buckets."""
+        clocks = [node.time() for node in masters(self._redis)]
+        return [float(seconds) + float(microseconds) / 1e6 for seconds, microseconds in clocks]
 
     def now(self) -> float:
         """The latest time that it is on every node: a minute that is over then is over everywhere."""
@@ -90,9 +95,30 @@ class CountStore:
             pipe.execute()
 
     def seal(self, minute: Minute) -> None:
-        """Close this minute and all before it for good: once it returns, no write can land in them."""
+        """Close this minute and all before it for good: once it returns, no write can land in them.
+
+        Where accepting waits for replicas, this does, too.
+        """
         for bucket in self.buckets:
             self._seal(keys=[bucket.sealed], args=[str(minute)])
+        if replicas := settings.ACCEPT_REPLICAS:
+            self._hold(minute, replicas)
+
+    def _hold(self, minute: Minute, replicas: int) -> None:
+        """Wait until the replicas have what was counted before the seal, and the seal.
+
+        Else a failover could take back a batch that is published already, and its writer bring it again.
+        """
+        nodes = {master_of(self._redis, bucket.sealed): bucket for bucket in self.buckets}
+        for node, bucket in nodes.items():
+            with node.pipeline(transaction=False) as pipe:
+                # Once more, because WAITAOF waits for the writes of its own connection.
+                self._seal(keys=[bucket.sealed], args=[str(minute)], client=pipe)
+                pipe.wait(replicas, HOLD_MILLISECONDS)
+                pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
+                *_, held = pipe.execute()
+            if missing := unheld(held):
+                raise missing
 
     def pending(self, last: Minute | None = None) -> list[Minute]:
         """The minutes that have data, oldest first, up to and including `last`."""

@@ -17,17 +17,9 @@ from embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
-
-PROGRAMS = {
-    "web": "granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-    " --http1-buffer-size 65536 --host {host} --port {port} project.asgi:application",
-    "worker": "celery --quiet -A project worker --hostname flush@%h --queues tally.flush --concurrency 2",
-    # On their own, or slow endpoints would keep the flush waiting.
-    "callbacks": "celery --quiet -A project worker --hostname callbacks@%h --queues tally.callbacks"
-    " --pool threads --concurrency 16",
-    "beat": "celery --quiet -A project beat --pidfile=",
-}
-EVENT_PROGRAMS = {"consolidate": "manage consolidate"}
+LAUNCHER = ROOT / "bin" / "tally"
+PROGRAMS = ("web", "worker", "callbacks", "beat")
+EVENT_PROGRAMS = ("consolidate",)
 """Beside those, in event mode."""
 
 
@@ -42,7 +34,12 @@ class System:
         self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
         self.port = _port("PORT", 8000)
         self.servers: dict[str, Valkey | Kafka] = {}
-        self.environment = os.environ | {"TALLY_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        self.environment = os.environ | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            "TALLY_HOME": str(self.home),
+        }
         self._ports = {"PORT": (EVERYWHERE, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))
@@ -65,14 +62,9 @@ class System:
     @property
     def programs(self) -> dict[str, list[str]]:
         """The commands of Tally's own programs, by name."""
-        return {
-            name: [sys.executable, "-m", *command.format(host=EVERYWHERE, port=self.port).split()]
-            for name, command in self._programs().items()
-        }
-
-    def _programs(self) -> dict[str, str]:
-        is_event_mode = os.environ.get("ACCEPT_SINK") == "kafka"
-        return PROGRAMS | (EVENT_PROGRAMS if is_event_mode else {})
+        is_event_mode = self.environment.get("ACCEPT_SINK") == "kafka"
+        names = PROGRAMS + EVENT_PROGRAMS if is_event_mode else PROGRAMS
+        return {name: [str(LAUNCHER), name] for name in names}
 
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""

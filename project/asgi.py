@@ -12,14 +12,14 @@ django = cast("App", get_asgi_application())
 
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
 
+from counter import keys  # noqa: E402
 from counter.api.accepting import callbacks  # noqa: E402
 from counter.appender import Appender  # noqa: E402
-from counter.batch import Writer  # noqa: E402
-from counter.batch_path import BatchPath, ChunkSink  # noqa: E402
+from counter.batch_path import BatchPath, PartSink  # noqa: E402
 from counter.batcher import Batcher  # noqa: E402
 from counter.committer import Committer  # noqa: E402
-from counter.connection import connect_async  # noqa: E402
 from counter.hot_path import App, HotPath, Receive, Scope, Send  # noqa: E402
+from counter.nodes import connect_async  # noqa: E402
 from counter.request_body import BodyLimit  # noqa: E402
 from counter.sink import is_event_mode  # noqa: E402
 from counter.token_guard import TokenGuard  # noqa: E402
@@ -28,23 +28,23 @@ from project.checking import check_settings  # noqa: E402
 NEW_OBJECTS = 100_000
 """Between two collections of the young: some megabytes."""
 
-CHUNKS_UNDER_WAY = 2
-"""Of batch calls: while the server is at one, the next is made ready."""
+BATCHES_UNDER_WAY = 2
+"""While the server is at one, the next is made ready."""
 
 
-def make_sinks() -> tuple[Batcher | Appender, list[ChunkSink]]:
+def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
     """Where single calls go, and where batches go."""
     if is_event_mode():
         appender = Appender()
-        return appender, [appender] * CHUNKS_UNDER_WAY
-    writers = (Writer(keeps_replies=True) for _ in range(CHUNKS_UNDER_WAY))
-    return Batcher(connect_async()), [Committer(connect_async(), writer) for writer in writers]
+        return appender, [appender] * BATCHES_UNDER_WAY
+    buckets, batches = keys.buckets(settings.REDIS_BUCKETS), range(BATCHES_UNDER_WAY)
+    return Batcher(connect_async), [Committer(connect_async(), buckets, keeps_replies=True) for _ in batches]
 
 
 check_settings()
-sink, chunk_sinks = make_sinks()
+sink, part_sinks = make_sinks()
 limited = BodyLimit(django)
-batches = BatchPath(limited, chunk_sinks)
+batches = BatchPath(limited, part_sinks)
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:

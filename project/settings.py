@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-import environ
 from celery.schedules import crontab
 
-env = environ.Env()
+from project.environment import Environment
+
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TALLY_HOME = Path(env.str("TALLY_HOME", default=str(BASE_DIR / ".tally")))
@@ -17,6 +18,8 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # What Tally counts with
 
@@ -34,6 +37,7 @@ CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
 Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
 

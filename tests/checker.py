@@ -1,5 +1,6 @@
 """The checker: what callers were told against what is in Kafka (read_committed) and in Redis."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from typing import cast
 
 import redis
 
-from counter.keys import WHOLE
 from counter.minute import Minute
 from tests.reading import read_id_counts, unique_counts
 
 SHOWN = 20
-NAMES_OF_A_MINUTE = ("[0-9]*_*", "tally:ids:*", "tally:stats:*")
+BUCKET = r"\{b[0-9]+\}"
+_of_minute = re.compile(rf"(?:{BUCKET}|tally:(?:{BUCKET}:)?(?:ids|stats):|)([0-9]{{12}})(?:_.*)?").fullmatch
+_pending = re.compile(rf"tally:(?:{BUCKET}:)?pending").fullmatch
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Seen:
     """minute -> id -> count, of the minutes that tally:pending names"""
     keys: dict[str, list[str]]
     """minute -> the names of all keys that belong to it"""
+    twice: list[str] = field(default_factory=list)
+    """What is in two buckets, one sentence each"""
 
 
 def observe(valkey: redis.Redis) -> Seen:
@@ -47,16 +51,24 @@ def observe(valkey: redis.Redis) -> Seen:
 
 
 def observe_waiting(valkey: redis.Redis) -> Seen:
-    """What is in Redis, for a system in which nothing is published."""
+    """What is in Redis, in whatever buckets, for a system in which nothing is published."""
     of_minute: dict[str, list[str]] = defaultdict(list)
-    for pattern in NAMES_OF_A_MINUTE:
-        for raw in valkey.scan_iter(pattern, count=10_000):
-            name = raw.decode()
-            minute = name.split(":")[-1] if name.startswith("tally:") else name.split("_")[0]
-            of_minute[minute].append(name)
-    pending = [cast("bytes", raw).decode() for raw in valkey.zrange(WHOLE.pending, 0, -1)]
-    waiting = {minute: _counts(valkey, of_minute[minute]) for minute in pending}
-    return Seen([], [], waiting, dict(of_minute))
+    pending: set[str] = set()
+    for raw in valkey.scan_iter(count=10_000):
+        name = raw.decode()
+        if found := _of_minute(name):
+            of_minute[found[1]].append(name)
+        elif _pending(name):
+            pending.update(cast("bytes", member).decode() for member in valkey.zrange(name, 0, -1))
+    counts = {minute: _counts(valkey, names) for minute, names in of_minute.items()}
+    twice = [
+        f"{id} is in {minute} in two buckets"
+        for minute, found in counts.items()
+        for id, times in Counter(id for id, _ in found).items()
+        if times > 1
+    ]
+    waiting = {minute: dict(counts.get(minute, [])) for minute in pending}
+    return Seen([], [], waiting, dict(of_minute), twice)
 
 
 def verify(calls: Calls, valkey: redis.Redis) -> Seen:
@@ -77,6 +89,7 @@ def _verify(calls: Calls, seen: Seen) -> Seen:
 
 def violations(calls: Calls, seen: Seen) -> Iterator[str]:
     """One sentence for each promise that is broken, and by what."""
+    yield from seen.twice
     yield from _order(seen)
     yield from _sums(seen)
     yield from _leftovers(seen)
@@ -125,9 +138,10 @@ def _leftovers(seen: Seen) -> Iterator[str]:
     yield from (f"{minute} was published, and is still pending" for minute in published & seen.waiting.keys())
 
 
-def _counts(valkey: redis.Redis, names: list[str]) -> dict[int, int]:
+def _counts(valkey: redis.Redis, names: list[str]) -> list[tuple[int, int]]:
     counts = [name for name in names if not name.startswith("tally:")]
-    if not counts:
-        return {}
-    values = valkey.mget(counts)
-    return {int(name.split("_")[1]): int(value or 0) for name, value in zip(counts, values, strict=True)}
+    with valkey.pipeline(transaction=False) as pipe:
+        for name in counts:
+            pipe.get(name)
+        values = pipe.execute()
+    return [(int(name.split("_")[1]), int(value or 0)) for name, value in zip(counts, values, strict=True)]

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.commands.flush import Command as Flush
+from django.test import override_settings
 
 from counter.connection import connect
 from counter.kafka import REQUESTS
@@ -93,10 +94,17 @@ def new_topics() -> None:
     wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
 
 
+@pytest.fixture(scope="module", params=[1, 16], ids=["whole", "16 buckets"])
+def buckets(request: pytest.FixtureRequest) -> Iterator[int]:
+    """REDIS_BUCKETS, of the test and its processes."""
+    with override_settings(REDIS_BUCKETS=request.param):
+        yield request.param
+
+
 @pytest.fixture(scope="module", params=LANES)
-def lane(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Iterator[str]:
+def lane(request: pytest.FixtureRequest, buckets: int, valkey_process: ServerProcess) -> Iterator[str]:
     """The base url of a web server of each lane: the paths in front of Django, and Django alone."""
-    with serving(request.param) as url:
+    with serving(request.param, REDIS_BUCKETS=str(buckets)) as url:
         yield url
 
 

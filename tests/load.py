@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import ssl
 import threading
 import time
 from collections import Counter
@@ -18,31 +19,46 @@ TIMEOUT_SECONDS = 10
 PAUSE_SECONDS = 0.05
 """After a refusal; a caller that knew no pause would only count refusals."""
 
+NGINX_FAILURES = (502, 504)
+"""What nginx says where the server behind it died, or took too long."""
+
 
 class Client(threading.Thread):
-    """One caller, over one connection at a time."""
+    """One caller, over one connection at a time; over a new one for each call with `headers` that say so."""
 
-    def __init__(self, url: str, seed: int, ids: int) -> None:
+    def __init__(
+        self, url: str, seed: int, ids: int, tls: ssl.SSLContext | None, headers: dict[str, str]
+    ) -> None:
         super().__init__(daemon=True)
         self._netloc = urlsplit(url).netloc
         self._random = random.Random(seed)
         self._ids = ids
+        self._tls = tls
+        self._headers = headers
         self.calls = Calls()
+        self.refused = 0
         self.wrong: Counter[tuple[int, bytes]] = Counter()
         self.running = True
 
     def run(self) -> None:
-        with closing(http.client.HTTPConnection(self._netloc, timeout=TIMEOUT_SECONDS)) as connection:
+        with closing(self._connection()) as connection:
             while self.running:
                 self._call(connection, self._random.randrange(self._ids))
 
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls:
+            return http.client.HTTPSConnection(self._netloc, timeout=TIMEOUT_SECONDS, context=self._tls)
+        return http.client.HTTPConnection(self._netloc, timeout=TIMEOUT_SECONDS)
+
     def _call(self, connection: http.client.HTTPConnection, id: int) -> None:
         try:
-            connection.request("GET", f"{PATH}?id={id}")
+            connection.request("GET", f"{PATH}?id={id}", headers=self._headers)
             answer = connection.getresponse()
             self._remember(id, answer.status, answer.read())
         except ConnectionRefusedError:
-            time.sleep(PAUSE_SECONDS)  # nobody has heard of the call
+            self.refused += 1  # nobody has heard of the call
+            connection.close()
+            time.sleep(PAUSE_SECONDS)
         except (OSError, http.client.HTTPException):
             self.calls.unknown[id] += 1
             connection.close()
@@ -54,15 +70,23 @@ class Client(threading.Thread):
         else:
             self.calls.unknown[id] += 1
             time.sleep(PAUSE_SECONDS)
-            if (status, body) != (503, b"failed"):
+            if (status, body) != (503, b"failed") and status not in NGINX_FAILURES:
                 self.wrong[status, body] += 1
 
 
 class Load:
     """Clients for the time of the block; after it `calls` is what all of them were told."""
 
-    def __init__(self, url: str, clients: int = 4, ids: int = 500, seed: int = 0) -> None:
-        self._clients = [Client(url, seed + n, ids) for n in range(clients)]
+    def __init__(
+        self,
+        url: str,
+        clients: int = 4,
+        ids: int = 500,
+        seed: int = 0,
+        tls: ssl.SSLContext | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self._clients = [Client(url, seed + n, ids, tls, headers or {}) for n in range(clients)]
 
     def __enter__(self) -> Self:
         for client in self._clients:
@@ -91,6 +115,17 @@ class Load:
     def acknowledged(self) -> int:
         """How many calls were answered `ok` so far."""
         return sum(client.calls.ok.total() for client in self._clients)
+
+    @property
+    def refused(self) -> int:
+        """How many calls found nobody who listens."""
+        return sum(client.refused for client in self._clients)
+
+    def is_stuck(self) -> bool:
+        """Whether no call is answered for a moment."""
+        before = self.acknowledged
+        time.sleep(PAUSE_SECONDS)
+        return self.acknowledged == before
 
     def wait_for(self, calls: int) -> None:
         """Until so many more are acknowledged."""

@@ -196,17 +196,23 @@ MUTANTS = (
     ),
     mutant(
         "enough replicas hold the batch",
-        "counter/batch.py",
+        "counter/delivery.py",
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",
-        ("    if not primary or replicas < settings.ACCEPT_REPLICAS:", "    if False:"),
+        ("    if primary and replicas >= settings.ACCEPT_REPLICAS:", "    if True:"),
+    ),
+    mutant(
+        "what is published is held by enough replicas",
+        "counter/store.py",
+        f"{REPLICA}without_the_replica_nothing_is_published",
+        ("        if replicas := settings.ACCEPT_REPLICAS:", "        if replicas := 0:"),
     ),
     mutant(
         "redis-py does not repeat by itself",
         "counter/connection.py",
         f"{CUT}a_network_that_hangs_is_a_refusal_in_time_from_django_too",
         (
-            "        retry=Retry(NoBackoff(), 0),\n",
-            "        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),\n",
+            "    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))",
+            "    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), RETRIES))",
         ),
     ),
     mutant(
@@ -231,7 +237,13 @@ MUTANTS = (
         "no answer before Redis has answered",
         "counter/batcher.py",
         f"{CUT}a_batch_of_the_hot_path_counts_once",
-        ("group.outcome.set_result(await self._commit(group.ids))", "group.outcome.set_result(True)"),
+        (
+            "        await self._committer.commit({",
+            "        for part in parts.values():\n"
+            "            part.outcome.set_result(True)\n"
+            "            part.outcome = _Outcome()\n"
+            "        await self._committer.commit({",
+        ),
     ),
 )
 

@@ -24,8 +24,8 @@ def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
 
 
 @pytest.fixture(scope="module", params=LANES)
-def url(request: pytest.FixtureRequest, sink: Sink) -> Iterator[str]:
-    with serving(request.param, ACCEPT_SINK=sink.name) as url:
+def url(request: pytest.FixtureRequest, sink: Sink, buckets: int) -> Iterator[str]:
+    with serving(request.param, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
         yield url
 
 
@@ -64,18 +64,19 @@ def test_counts_every_call(client: httpx.Client, sink: Sink, store: CountStore, 
 
 
 def test_names_its_keys_as_the_contract_says(
-    client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis
+    client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis, buckets: int
 ) -> None:
-    for id in (42, 42, 43):
+    for id in (42, 42, 75):
         client.get(PATH, params={"id": id})
     sink.count()
     minute = store.pending()[0].start.strftime("%Y%m%d%H%M")
-    assert valkey.get(f"{minute}_42") == b"2"
-    assert valkey.ttl(f"{minute}_42") == -1
-    assert set(valkey.lrange(f"tally:ids:{minute}", 0, -1)) == {b"42", b"43"}
-    assert valkey.hgetall(f"tally:stats:{minute}") == {b"unique": b"2", b"total": b"3"}
-    assert valkey.zscore("tally:pending", minute) == float(minute)
-    writers = valkey.keys("tally:writer:*")
+    tag, of_bucket = ("", "tally:") if buckets == 1 else ("{b08}", "tally:{b08}:")  # by the CRC-32 of both
+    assert valkey.get(f"{tag}{minute}_42") == b"2"
+    assert valkey.ttl(f"{tag}{minute}_42") == -1
+    assert set(valkey.lrange(f"{of_bucket}ids:{minute}", 0, -1)) == {b"42", b"75"}
+    assert valkey.hgetall(f"{of_bucket}stats:{minute}") == {b"unique": b"2", b"total": b"3"}
+    assert valkey.zscore(f"{of_bucket}pending", minute) == float(minute)
+    writers = valkey.keys(f"{of_bucket}writer:*")
     assert writers or sink.name == "kafka"
     assert all(3500 < valkey.ttl(writer) <= 3600 for writer in writers)
 

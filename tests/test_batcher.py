@@ -8,11 +8,12 @@ import pytest
 import redis
 import redis.asyncio
 
-from counter import committer
-from counter.batch import SCRIPT, Accepted, Unavailable, Writer
+from counter import delivery
+from counter.batch import SCRIPT, Accepted, Batch, Unavailable, Writer
 from counter.batcher import Batcher
-from counter.connection import connect_async
+from counter.keys import WHOLE
 from counter.minute import Minute
+from counter.nodes import connect_async
 from counter.recorder import Recorder
 from counter.store import CountStore, Stats
 from tests.processes import ServerProcess
@@ -20,7 +21,7 @@ from tests.processes import ServerProcess
 
 @pytest.fixture
 async def batcher(valkey: redis.Redis) -> AsyncIterator[Batcher]:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     yield batcher
     await batcher.stop()
@@ -29,6 +30,10 @@ async def batcher(valkey: redis.Redis) -> AsyncIterator[Batcher]:
 def totals(store: CountStore) -> Stats:
     stats = store.stats(store.pending())
     return Stats(sum(s.unique for s in stats), sum(s.total for s in stats))
+
+
+def send(valkey: redis.Redis, batch: Batch) -> Accepted | None:
+    return batch.read(valkey.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args))
 
 
 async def record(batcher: Batcher, id: int) -> Accepted | None:
@@ -71,7 +76,7 @@ async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: Batcher, st
 
 
 async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: CountStore) -> None:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     calls = asyncio.gather(*(record(batcher, id) for id in range(3000)))
     await asyncio.sleep(0)
@@ -83,7 +88,7 @@ async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: Count
 async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, store: CountStore) -> None:
     await batcher.record(1)
     lost: list[object] = []
-    connection = batcher._committer._connection
+    connection = batcher._committer._nodes.of(WHOLE)
 
     async def lose_the_reply(**options: Any) -> Any:
         reply = await read(**options)
@@ -104,7 +109,7 @@ async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, s
 async def test_a_restart_of_redis_is_a_slow_ok(
     batcher: Batcher, store: CountStore, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committer, "DEADLINE_SECONDS", 10)
+    monkeypatch.setattr(delivery, "DEADLINE_SECONDS", 10)
     await batcher.record(1)
     valkey_process.kill()
     call = asyncio.create_task(record(batcher, 2))
@@ -129,7 +134,7 @@ async def test_redis_away_refuses_at_once_and_is_found_again(
     finally:
         valkey_process.start()
     async with asyncio.timeout(30):
-        while not batcher._available:  # noqa: ASYNC110  (nothing else tells)
+        while batcher._away:  # noqa: ASYNC110  (nothing else tells)
             await asyncio.sleep(0.01)
     await batcher.record(4)
     assert totals(store).total == 2
@@ -138,11 +143,11 @@ async def test_redis_away_refuses_at_once_and_is_found_again(
 def test_a_repeated_batch_counts_once_even_after_its_minute(valkey: redis.Redis, store: CountStore) -> None:
     recorder = Recorder(valkey)
     minute = recorder.record([5, 5]).minute
-    writer = recorder._idle[0]
+    [writer] = recorder._idle[0]
     repeat = writer.batch([5, 6])
-    assert recorder._send(repeat)
+    assert send(valkey, repeat)
     store.seal(minute)
-    answer = recorder._send(repeat)
+    answer = send(valkey, repeat)
     assert answer
     assert (answer.minute, answer.new) == (minute, 1)
     assert store.stats([minute]) == [Stats(2, 4)]
@@ -157,7 +162,5 @@ def test_time_never_runs_back_for_a_caller(valkey: redis.Redis, store: CountStor
 
 
 def test_a_refused_batch_writes_nothing(valkey: redis.Redis, store: CountStore) -> None:
-    batch = Writer().batch([1])
-    reply = valkey.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args)
-    assert batch.read(reply) is None
+    assert send(valkey, Writer().batch([1])) is None
     assert valkey.dbsize() == 0

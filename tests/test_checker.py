@@ -45,6 +45,11 @@ def test_an_unknown_call_may_count_or_not(seen: Seen) -> None:
     assert list(violations(CALLS, seen)) == []
 
 
+def test_finds_an_id_in_two_buckets(seen: Seen) -> None:
+    seen.twice.append("1 is in 202611230804 in two buckets")
+    assert "two buckets" in "".join(violations(CALLS, seen))
+
+
 def test_finds_an_id_count_that_stands_twice(seen: Seen) -> None:
     seen.id_counts.append(("202611230803", 3, 1))
     assert "published twice" in "".join(violations(CALLS, seen))

@@ -1,6 +1,7 @@
 """The flush, run in this process against real Valkey and Kafka. Its crashes are in tests/faults."""
 
 import time
+from collections import Counter
 from contextlib import suppress
 from threading import Thread
 
@@ -8,6 +9,7 @@ import pytest
 import redis
 from confluent_kafka import Producer
 from django.conf import settings
+from django.test import override_settings
 from pytest_django import Settings
 
 from counter import keys
@@ -22,6 +24,7 @@ from tasks.brokers import KafkaAway
 from tasks.flush import Flush
 from tasks.topics import UNIQUE_COUNTS
 from tasks.watermark import Halt
+from tests.checker import Calls, verify
 from tests.processes import ServerProcess
 from tests.reading import id_counts, unique_counts
 
@@ -84,6 +87,30 @@ def test_publishes_a_minute_and_deletes_its_keys(store: CountStore, valkey: redi
         WHOLE.sealed.encode(),
         WHOLE.settled.encode(),
     }
+
+
+def test_a_minute_of_many_buckets_is_one_record(store: CountStore, valkey: redis.Redis) -> None:
+    ids = [*range(2000), *range(500)]
+    with override_settings(REDIS_BUCKETS=16):
+        store = CountStore(valkey)
+        minute = accept(store, *ids)
+        next_minute(store)
+        assert {len(list(store._counts(bucket, minute))) for bucket in store.buckets} == {1}
+        assert run(store) == [minute]
+    verify(Calls(ok=Counter(ids)), valkey)
+    assert unique_counts() == [(str(minute), 2000, 2500)]
+
+
+def test_a_minute_is_over_when_it_is_over_on_every_node(
+    store: CountStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = publish_one(store)
+    waiting = accept(store, 1)
+    behind = waiting.end - 1
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [behind + 2, behind])
+    monkeypatch.setattr("tasks.watermark.time.time", lambda: behind)
+    assert run(store) == []
+    assert store.sealed() == published
 
 
 def test_leaves_the_open_minute_alone(store: CountStore) -> None:

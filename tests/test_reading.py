@@ -1,5 +1,6 @@
 import pytest
 import redis
+from django.test import override_settings
 
 from counter.connection import connect_for_accept
 from counter.keys import WHOLE
@@ -57,6 +58,20 @@ def test_reads_a_minute_page_by_page(reader: PendingMinutes) -> None:
         pages.append(reader.counts(minute, start, limit=10))
     assert [len(page.counts) for page in pages] == [10, 10, 5]
     assert [each for page in pages for each in page.counts] == [(id, 1 + (id < 5)) for id in range(25)]
+
+
+def test_reads_a_minute_of_many_buckets_page_by_page(valkey: redis.Redis) -> None:
+    with override_settings(REDIS_BUCKETS=16):
+        reader = PendingMinutes(valkey)
+        minute = accept(*range(100), *range(5))
+        pages = [reader.counts(minute, limit=9)]
+        while start := pages[-1].next:
+            pages.append(reader.counts(minute, start, limit=9))
+        assert [reader.count(minute, id) for id in (4, 5, 100)] == [2, 1, 0]
+        (pending,) = reader.list()
+    assert [len(page.counts) for page in pages] == [9] * 11 + [1]
+    assert sorted(each for page in pages for each in page.counts) == [(id, 1 + (id < 5)) for id in range(100)]
+    assert (pending.unique, pending.total) == (100, 105)
 
 
 def test_keeps_its_place_while_the_minute_is_settled(

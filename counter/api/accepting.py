@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any, NoReturn, cast
 
+from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
@@ -19,8 +20,9 @@ from counter.api.problems import respond
 from counter.batch import Unavailable
 from counter.callback_queue import CallbackQueue
 from counter.connection import connect_for_accept
+from counter.delivery import rounds
 from counter.event_recorder import EventRecorder
-from counter.id_batch import MAX_BODY, BadBatch, Receipt, chunks, read_ids
+from counter.id_batch import MAX_BODY, BadBatch, Receipt, read_ids
 from counter.recorder import Recorder
 from counter.request_body import TOO_LARGE
 from counter.sink import is_event_mode
@@ -131,9 +133,9 @@ class BatchView(APIView):
             metrics.BAD_CALL.inc()
             raise
         receipt = Receipt()
-        try:
-            for chunk in chunks(ids):
-                receipt.add(recorder().record(chunk), len(chunk))
-        except Unavailable:
-            return respond(receipt.cut_short)
-        return Response(receipt.answer)
+        for parts in rounds(ids, settings.REDIS_BUCKETS):
+            if receipt.refused:
+                receipt.refuse(parts)  # It is away: there is no time to find that out again
+            else:
+                recorder().commit(parts, receipt.noting(parts))
+        return respond(receipt.cut_short) if receipt.refused else Response(receipt.answer)

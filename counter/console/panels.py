@@ -5,9 +5,11 @@ A panel is asked in a request of its own, so that one that has to wait keeps not
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError
 
+from counter.connection import masters
 from counter.console.client import client
 from counter.console.level import Level
 from counter.health import problems
@@ -56,9 +58,16 @@ def redis_panel() -> Iterator[Fact]:
     for problem in problems(client()):
         yield Fact("Problem", problem, Level.BAD)
     try:
-        info = client().info("everything")
+        nodes = [node.info("everything") for node in masters(client())]
     except RedisError:
         return  # which is the problem above
+    for info in nodes:
+        if len(nodes) > 1:
+            yield Fact("Node", f"port {info['tcp_port']}")
+        yield from _facts(info)
+
+
+def _facts(info: dict[str, Any]) -> Iterator[Fact]:
     limit, used = info["maxmemory"], info["used_memory"]
     yield Fact(
         "Memory",

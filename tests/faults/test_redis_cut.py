@@ -12,7 +12,8 @@ import redis
 
 from counter.batch import Unavailable
 from counter.batcher import Batcher
-from counter.connection import ACCEPT_TIMEOUT_SECONDS, connect, connect_async, connect_for_accept
+from counter.connection import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
+from counter.nodes import connect_async
 from counter.recorder import Recorder
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess
@@ -82,7 +83,7 @@ def fault(point: str) -> Fault:
 
 @EVERY_POINT
 async def test_a_batch_of_the_hot_path_counts_once(proxy: Proxy, valkey: redis.Redis, point: str) -> None:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     calls = Calls(ok=Counter([0]))
@@ -115,7 +116,7 @@ def test_a_batch_of_django_counts_once(proxy: Proxy, valkey: redis.Redis, point:
 
 
 async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: redis.Redis) -> None:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     proxy.hang()
@@ -152,8 +153,8 @@ def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy,
 async def test_a_kill_of_redis_under_load_is_a_slow_ok(
     own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.committer.DEADLINE_SECONDS", 30)
-    batcher = Batcher(connect_async())
+    monkeypatch.setattr("counter.delivery.DEADLINE_SECONDS", 30)
+    batcher = Batcher(connect_async)
     await batcher.start()
     calls = Calls()
     killing = True

