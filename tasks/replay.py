@@ -24,11 +24,12 @@ class Replay:
     """
 
     def __init__(self, first: Minute, last: Minute, prefix: str) -> None:
-        create_topics(prefix)
         self._prefix = prefix
         self._last = last
-        with PublishedLog(prefix) as log:
-            done = log.last()
+        done = None
+        if not create_topics(prefix):  # new ones are empty
+            with PublishedLog(prefix) as log:
+                done = log.last()
         self._first = max(first, done.record.minute + 1) if done else first
         self._reader = Reader(self._first, last)
 
