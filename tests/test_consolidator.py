@@ -284,7 +284,11 @@ def test_events_of_a_minute_that_was_sealed_by_force_count_in_the_next(
 
 
 def test_events_that_kafka_deleted_uncounted_stop_their_partition_until_an_operator_has_spoken(
-    topic: Requests, store: CountStore, valkey: redis.Redis, first: Minute
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     topic.append(0, at(first), 1, 2)
     with consolidating():
@@ -295,6 +299,7 @@ def test_events_that_kafka_deleted_uncounted_stop_their_partition_until_an_opera
     topic.delete_before(0, 3)
     with consolidating():
         wait_until(lambda: Progress(valkey).positions()[1][0].next == 2, "the other partitions go on")
+        wait_until(lambda: "partition 0 has no offset 2" in caplog.text, "it says so")
     assert Flush(store).run().published == []
     with consolidating(skip_lost=True):
         topic.wait_counted(valkey)
