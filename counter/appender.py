@@ -5,20 +5,17 @@ has been acknowledged: one wake-up answers all the calls of that time, with no t
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter import metrics
+from counter import metrics, refusals
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
 from counter.kafka import REQUESTS
 from counter.minute import EPOCH
-
-logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.002
 """Between two questions for what has been acknowledged, while anything is under way."""
@@ -100,8 +97,9 @@ class Appender:
     def _append(self, ids: Sequence[int]) -> _Outcome:
         now = self._loop.time()
         if not self._admits(len(ids), now):
-            metrics.UNAVAILABLE.inc(len(ids))
-            raise Unavailable("too many calls are waiting" if self._is_available else "Kafka is away")
+            why = "too many calls are waiting" if self._is_available else "Kafka is away"
+            refusals.UNAVAILABLE.add(len(ids), why)
+            raise Unavailable(why)
         outcome = _Outcome(loop=self._loop)
         outcome.appender, outcome.left, outcome.deadline = self, len(ids), now + DEADLINE_SECONDS
         for id in ids:
@@ -153,8 +151,7 @@ class Appender:
         if outcome.done():
             return
         outcome.set_result(None)
-        metrics.UNAVAILABLE.inc(calls)
+        refusals.UNAVAILABLE.add(calls, reason)
         if self._is_available:
-            logger.warning("Kafka is away, refusing every call: %s", reason)
             self._is_available = False
             self._next_probe = self._loop.time() + PROBE_SECONDS

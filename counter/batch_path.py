@@ -12,7 +12,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from counter import id_batch, metrics
+from counter import id_batch, refusals
 from counter.answer import send_answer, send_problem
 from counter.batch import Unavailable
 from counter.delivery import Done, Parts, rounds
@@ -62,9 +62,10 @@ class BatchPath:
         except Disconnected:
             return
         except TooLarge:
+            refusals.BAD_CALL.add(why=TOO_LARGE.detail)
             await send_problem(TOO_LARGE, send)
         except BadBatch as bad:
-            metrics.BAD_CALL.inc()
+            refusals.BAD_CALL.add(why=str(bad))
             await send_problem(bad.problem, send)
         else:
             if receipt.refused:
@@ -96,7 +97,7 @@ class BatchPath:
         try:
             sink = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
-            metrics.UNAVAILABLE.inc()
+            refusals.UNAVAILABLE.add(why="too many batches are waiting")
             raise Unavailable("too many batches are waiting") from None
         try:
             yield sink

@@ -8,6 +8,7 @@ from typing import Any
 from redis.asyncio import Connection
 from redis.exceptions import RedisError, ResponseError
 
+from counter import spans
 from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
 from counter.connection import ACCEPT_TIMEOUT_SECONDS
 from counter.delivery import Command, Delivery, Done, Parts
@@ -27,7 +28,10 @@ class Committer:
 
         It is Unavailable where Redis refused a part, and Away where its node did not answer in time.
         """
-        delivery = Delivery(self._writers, parts, done)
+        with spans.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
+            await self._deliver(Delivery(self._writers, parts, done))
+
+    async def _deliver(self, delivery: Delivery) -> None:
         while delivery.left:
             delivery.trouble = None
             await self._send(delivery)

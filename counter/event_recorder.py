@@ -6,7 +6,7 @@ from functools import cached_property
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter import metrics
+from counter import metrics, refusals
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import event, minute_of, producer_config
@@ -54,8 +54,9 @@ class EventRecorder:
     def _refuse(self, delivery: "_Delivery", calls: int) -> None:
         if delivery.is_fatal:
             del self._producer
-        metrics.UNAVAILABLE.inc(calls)
-        raise Unavailable(delivery.error or "Kafka does not answer in time")
+        why = delivery.error or "Kafka does not answer in time"
+        refusals.UNAVAILABLE.add(calls, why)
+        raise Unavailable(why)
 
 
 class _Delivery:

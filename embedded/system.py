@@ -40,6 +40,7 @@ class System:
             "PYTHONUNBUFFERED": "1",
             "TALLY_HOME": str(self.home),
         }
+        self.environment.setdefault("LOG_FORMAT", "console")  # whoever runs this reads it
         self._ports = {"PORT": (EVERYWHERE, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))

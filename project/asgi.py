@@ -5,10 +5,15 @@ import gc
 import os
 from typing import cast
 
+import django
 from django.core.asgi import get_asgi_application
 
+from project import traces
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-django = cast("App", get_asgi_application())
+django.setup()
+end_traces = traces.set_up("web")  # before Django's handler is made, for it adds a middleware
+django_app = cast("App", get_asgi_application())
 
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
 
@@ -43,7 +48,7 @@ def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
 
 check_settings()
 sink, part_sinks = make_sinks()
-limited = BodyLimit(django)
+limited = BodyLimit(django_app)
 batches = BatchPath(limited, part_sinks)
 
 
@@ -76,6 +81,7 @@ async def live(receive: Receive, send: Send) -> None:
     await sink.stop()
     await batches.stop()
     await asyncio.to_thread(callbacks().stop)
+    await asyncio.to_thread(end_traces)
     await send({"type": "lifespan.shutdown.complete"})
 
 

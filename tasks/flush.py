@@ -18,11 +18,11 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 7   unlock     let the next one in
 """
 
-import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from celery import Task, shared_task
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -39,7 +39,7 @@ from tasks.records import BadRecord, UniqueCount
 from tasks.steps import step
 from tasks.watermark import Halt, find_watermark
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 MAX_MINUTES = 240
 """Minutes in one transaction: a day's backlog drains in a few, and a crash repeats little."""
@@ -92,7 +92,8 @@ class Flush:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
             metrics.FLUSHES.labels("overtaken").inc()
-            logger.info("another flusher has taken over: %s", overtaken)
+            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
+            logger.info("another flusher has taken over", error=str(overtaken))
         except (CorruptMinute, BadRecord, NoTopic) as error:
             raise Halt(str(error)) from error
         finally:
@@ -109,10 +110,10 @@ class Flush:
                 starts = 0
             except StartOver as error:
                 starts += 1
-                metrics.STARTS_OVER.inc()
+                metrics.RETRIES.labels("transaction").inc()
                 if starts == MAX_STARTS:
                     raise
-                logger.warning("starting over: %s", error)
+                logger.warning("starting over", error=str(error))
                 continue
             if not left:
                 self._report.again_in = self._until_next()
@@ -228,12 +229,13 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         report = Flush(store).run()
     except Halt as halt:
         metrics.FLUSHES.labels("halted").inc()
-        logger.error("publishing has stopped: %s", halt)
+        logger.error("publishing has stopped", error=str(halt))
         store.halt(str(halt))
         return
     except (KafkaAway, StartOver, RedisError) as error:
         metrics.FLUSHES.labels("failed").inc()
-        logger.warning("the flush did not get through: %s", error)
+        metrics.RETRIES.labels("redis" if isinstance(error, RedisError) else "kafka").inc()
+        logger.warning("the flush did not get through", error=str(error))
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
         metrics.FLUSHES.labels("published").inc()

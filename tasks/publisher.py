@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter.kafka import client_config
 from counter.minute import Minute
+from tasks import metrics
 from tasks.brokers import KafkaAway, StartOver, triage
 from tasks.records import Headers, UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
@@ -146,4 +147,5 @@ class Transaction:
                     raise failure from error
                 if time.monotonic() > deadline:
                     raise KafkaAway(str(error)) from error
+                metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)

@@ -76,7 +76,7 @@ MUTANTS = (
         "a commit of unknown outcome is not taken for success",
         FLUSHER,
         f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
-        ("import logging\n", "import logging\nfrom contextlib import suppress\n"),
+        ("import time\n", "import time\nfrom contextlib import suppress\n"),
         (
             "            offsets = transaction.commit()",
             "            with suppress(KafkaAway):\n                transaction.commit()",

@@ -16,14 +16,13 @@ LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
 
 
 @contextmanager
-def serving(interface: str = "asgi", workers: int = 1, **env: str) -> Iterator[str]:
+def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
     """The base url of a web server that runs as long."""
     port = free_port()
+    env = {"GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json")} | env
     options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
     with run(
-        Process(
-            [str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], "web.log"), env
-        )
+        Process([str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], log), env)
     ):
         wait_until(lambda: _answers(port), "web answers")
         yield f"http://127.0.0.1:{port}"

@@ -98,9 +98,9 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
         time.sleep(1)
         return stack.is_drained()
 
-    stack.end("web")
+    stack.programs.pop("web").kill()
     wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
-    stack.end("worker", "beat", "consolidate")
+    stack.end_programs()
     calls = load.calls
     with connect() as client:
         seen = verify(calls, client)

@@ -68,10 +68,10 @@ class Stack:
                 program.send_all(SIGKILL)  # what is left of its group
                 program.start()
 
-    def end(self, *kinds: str) -> None:
-        """End all programs of these kinds for good, in their own time."""
-        for name in [name for name in self.programs if name.startswith(kinds)]:
-            program = self.programs.pop(name)
+    def end_programs(self) -> None:
+        """End all that still runs for good, in its own time."""
+        while self.programs:
+            _, program = self.programs.popitem()
             if program.is_running():
                 program.stop()
 
