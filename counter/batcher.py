@@ -6,20 +6,20 @@ disk before the answer (`appendfsync always`) costs hardly more than one that is
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+import structlog
 from django.conf import settings
 
-from counter import keys, metrics
+from counter import keys, metrics, refusals
 from counter.batch import MAX_IDS, Accepted, Unavailable
 from counter.committer import Committer
 from counter.delivery import Away
 from counter.keys import spread
 from counter.nodes import Nodes
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 MAX_WAITING = 16
 """Full groups that may wait. More calls than this are refused at once: a queue only delays the answer."""
@@ -116,20 +116,22 @@ class Batcher:
         self._idle.clear()
 
     def _refuse(self, why: str) -> None:
-        metrics.UNAVAILABLE.inc()
+        refusals.UNAVAILABLE.add(why=why)
         raise Unavailable(why)
 
     async def _run(self) -> None:
         while True:
             while self._waiting:
+                metrics.QUEUE_CALLS.set(sum(group.calls for group in self._waiting))
                 await self._commit(self._waiting.popleft().parts)
+            metrics.QUEUE_CALLS.set(0)
             self._arrival.clear()
             self._idle.set()
             await self._arrival.wait()
 
     async def _commit(self, parts: dict[int, _Part]) -> None:
         for number in self._away & parts.keys():  # they came before it was known
-            metrics.UNAVAILABLE.inc(len(parts[number].ids))
+            refusals.UNAVAILABLE.add(len(parts[number].ids), "Redis is away")
             parts.pop(number).outcome.set_result(None)
 
         def done(number: int, outcome: Accepted | Unavailable) -> None:
@@ -142,12 +144,10 @@ class Batcher:
         await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
 
     def _note(self, number: int, reason: Unavailable) -> None:
-        if isinstance(reason, Away):
-            logger.warning("Redis is away, refusing every call for bucket %d: %s", number, reason)
+        if isinstance(reason, Away):  # any other reason is logged with the refused calls
+            logger.warning("Redis is away, refusing every call", bucket=number, error=str(reason))
             self._away.add(number)
             self._loss.set()
-        else:
-            logger.warning("Redis refused calls for bucket %d: %s", number, reason)
 
     async def _recover(self) -> None:
         """Watch for Redis to come back, bucket by bucket, wherever it is away."""
@@ -158,5 +158,5 @@ class Batcher:
                 back = await self._scout.answering(self._away)
                 self._away -= back
                 if back:
-                    logger.warning("Redis is back, accepting again for the buckets %s", sorted(back))
+                    logger.warning("Redis is back, accepting again", buckets=sorted(back))
             self._loss.clear()

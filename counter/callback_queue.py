@@ -4,12 +4,13 @@ The answer must not wait for the broker, so a thread hands the tasks over. A flo
 the tasks that wait in this process, and those that wait in Redis.
 """
 
-import logging
 import queue
 import threading
 from contextlib import suppress
+from contextvars import Context, copy_context
 
 import redis
+import structlog
 from celery import current_app
 from django.conf import settings
 from redis.backoff import NoBackoff
@@ -19,7 +20,7 @@ from counter import metrics
 from counter.connection import TIMEOUT_SECONDS
 from counter.minute import Minute
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 TASK = "tasks.callbacks.call_endpoint"
 QUEUE = "tally.callbacks"
@@ -40,7 +41,7 @@ class CallbackQueue:
     """Thread-safe. Its thread starts with the first call, so that it is made after any fork."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[tuple[str, Minute] | None] = queue.Queue(MAX_HERE)
+        self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
         self._broker = redis.Redis.from_url(
             settings.CELERY_BROKER_URL,
             **settings.CELERY_BROKER_USE_SSL,
@@ -57,7 +58,7 @@ class CallbackQueue:
             if not self._thread.ident:
                 self._thread.start()
         try:
-            self._waiting.put_nowait((endpoint, minute))
+            self._waiting.put_nowait((copy_context(), endpoint, minute))
         except queue.Full:
             metrics.CALLBACKS.labels("shed").inc()
 
@@ -70,8 +71,9 @@ class CallbackQueue:
 
     def _run(self) -> None:
         while item := self._waiting.get():
+            context, endpoint, minute = item
             try:
-                is_sent = self._send(*item)
+                is_sent = context.run(self._send, endpoint, minute)  # the request's id and trace go with it
             except Exception:  # whatever the broker's client raises
                 is_sent = False
                 logger.debug("the broker takes no callback", exc_info=True)

@@ -8,9 +8,10 @@ from typing import Any
 from redis.asyncio import Connection
 from redis.exceptions import RedisError, ResponseError
 
+from counter import spans
 from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
 from counter.connection import ACCEPT_TIMEOUT_SECONDS
-from counter.delivery import Command, Delivery, Done, Parts
+from counter.delivery import Command, Delivery, Done, Parts, unheld
 from counter.keys import Bucket
 from counter.nodes import Nodes
 
@@ -27,7 +28,10 @@ class Committer:
 
         It is Unavailable where Redis refused a part, and Away where its node did not answer in time.
         """
-        delivery = Delivery(self._writers, parts, done)
+        with spans.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
+            await self._deliver(Delivery(self._writers, parts, done))
+
+    async def _deliver(self, delivery: Delivery) -> None:
         while delivery.left:
             delivery.trouble = None
             await self._send(delivery)
@@ -38,7 +42,7 @@ class Committer:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def answering(self, numbers: set[int]) -> set[int]:
-        """Those of the buckets whose scripts could run now."""
+        """Those of the buckets whose scripts could run now, with replicas enough to hold what they write."""
         # Batches for a minute long ago: the script refuses them, and writes nothing.
         writers = [Writer(bucket=writer.bucket) for writer in self._writers]
         probe = Delivery(writers, {number: [0] for number in numbers}, lambda *_: None)
@@ -46,8 +50,10 @@ class Committer:
         found: set[int] = set()
         for connection, of_node in self._routes(probe).items():
             replies = await self._call(connection, probe.commands(of_node))
-            answers = zip(of_node, replies, strict=False)  # without those about replicas
-            found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
+            scripts, held = replies[: len(of_node)], replies[len(of_node) :]
+            if not (held and unheld(held[-1])):
+                answers = zip(of_node, scripts, strict=True)
+                found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
         return found
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -84,6 +84,11 @@ def refresh(client: redis.Redis) -> None:
             client.nodes_manager.initialize()
 
 
+def tls_options(url: str) -> dict[str, Any]:
+    """What a client for that url is told about TLS: nothing where it asks for none."""
+    return settings.REDIS_TLS if url.startswith("rediss") else {}
+
+
 def cluster_nodes() -> tuple[list[tuple[str, int]], dict[str, Any]]:
     """What REDIS_URL says of the cluster: host and port of each node, and the options for all of them."""
     url = urlsplit(settings.REDIS_URL)
@@ -116,6 +121,16 @@ class Cluster(RedisCluster):
         return pipe
 
 
+class LazyCluster(SimpleLazyObject):  # type: ignore[type-arg]  # Django has no generics when it runs
+    """Asks the nodes for their slots when it is first used, not when it is made: they may be away then."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
 @contextmanager
 def _as_lost_connection() -> Iterator[None]:
     try:
@@ -140,12 +155,15 @@ def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
                 **options,
             )
 
-    # It asks the nodes for their slots when it is made, which is when it is first used: they may be away now.
-    # It has the methods of a Redis, as far as they are used here.
-    return cast("redis.Redis", SimpleLazyObject(connect))
+    return cast("redis.Redis", LazyCluster(connect))  # it has the same methods, as far as they are used here
 
 
 def _connect_to(url: str, timeout: float, retry: Retry, **options: Any) -> redis.Redis:
     return redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=retry,
+        **tls_options(url),
+        **options,
     )

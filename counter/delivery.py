@@ -14,7 +14,7 @@ from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from counter import metrics
+from counter import metrics, refusals
 from counter.batch import (
     DEADLINE_SECONDS,
     HOLD_MILLISECONDS,
@@ -94,7 +94,7 @@ class Delivery:
         if isinstance(outcome, Accepted):
             metrics.observe(calls, time.perf_counter() - self._begin)
         else:
-            metrics.UNAVAILABLE.inc(calls)
+            refusals.UNAVAILABLE.add(calls, str(outcome))
         self._done(number, outcome)
 
 

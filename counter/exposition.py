@@ -1,13 +1,16 @@
 """What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from math import inf
+from pathlib import Path
 
 import redis
 from django.conf import settings
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
@@ -20,10 +23,29 @@ from counter.store import CountStore
 
 def registry() -> CollectorRegistry:
     """A new one; it looks when it is scraped."""
+    _forget_the_dead(settings.METRICS_FOLDER)
     made = CollectorRegistry()
     MultiProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
     made.register(RedisCollector(connect_for_console()))
     return made
+
+
+def _forget_the_dead(folder: str) -> None:
+    """Gauges of processes that are no more say nothing; what those have counted stays."""
+    for file in Path(folder).glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not _runs(pid):
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs as another user
+        pass
+    return True
 
 
 def scrape() -> bytes:
@@ -51,6 +73,25 @@ class RedisCollector(Collector):
         yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
         for name, (help, value) in seen.items():
             yield GaugeMetricFamily(f"tally_{name}", help, float(value))
+        with suppress(RedisError):
+            yield from self._partitions()
+
+    def _partitions(self) -> Iterator[Metric]:
+        """In event mode: how far each partition of `requests` has been counted."""
+        store, label = CountStore(self._redis), ["partition"]
+        behind = GaugeMetricFamily(
+            "tally_partition_behind_seconds", "Since the append time that it has been read to", labels=label
+        )
+        offset = GaugeMetricFamily(
+            "tally_partition_next_offset", "Up to which its events are counted", labels=label
+        )
+        now = store.now()
+        for partition, positions in store.progress().positions().items():
+            last = min(positions, key=lambda position: position.next)
+            behind.add_metric([str(partition)], max(0.0, now - last.time / 1000))
+            offset.add_metric([str(partition)], last.next)
+        yield behind
+        yield offset
 
     def _waiting(self) -> dict[str, tuple[str, float]]:
         pending = PendingMinutes(self._redis).list()

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from counter.connection import masters
 from counter.kafka import Complaint
+from counter.layout import misfit
 from counter.store import CountStore
 
 KAFKA_SECONDS = 0.5
@@ -36,6 +37,8 @@ def problems(client: redis.Redis) -> Iterator[str]:
     except RedisError as error:
         yield f"Redis does not answer: {error}"
         return
+    if problem := misfit(client):
+        yield problem
     yield from dict.fromkeys(chain.from_iterable(starmap(_unsafe, found)))  # of several nodes each once
 
 

@@ -7,7 +7,7 @@ go through it. Everything else does, and so does an accept call with an `endpoin
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from counter import accepting, metrics
+from counter import accepting, refusals
 from counter.batch import Accepted, Unavailable
 
 Message = MutableMapping[str, Any]
@@ -63,8 +63,8 @@ class HotPath:
                 await self._app(scope, receive, send)
                 return
             answer = _OK if await self._sink.record(call.id) else _UNAVAILABLE
-        except accepting.BadCall:
-            metrics.BAD_CALL.inc()
+        except accepting.BadCall as bad:
+            refusals.BAD_CALL.add(why=str(bad))
             answer = _BAD
         except Unavailable:
             answer = _UNAVAILABLE

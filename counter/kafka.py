@@ -1,9 +1,14 @@
 """What every client of Kafka is told, and what it complains about."""
 
+import os
+import socket
 from typing import Any
 
 from confluent_kafka import KafkaError
 from django.conf import settings
+
+REQUESTS = "requests"
+"""The topic of event mode: one record for every accepted call."""
 
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION)
 
@@ -21,7 +26,8 @@ def client_config() -> dict[str, Any]:
     }
     return {
         "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "client.id": "tally",
+        "client.id": f"tally-{socket.gethostname()}-{os.getpid()}",
+        "client.rack": settings.KAFKA_CLIENT_RACK,
         # What matters comes as an exception; the rest is a line for every failed attempt to connect.
         "log_level": 2,
     } | {name: value for name, value in known.items() if value}

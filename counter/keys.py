@@ -23,15 +23,27 @@ HALTED = "tally:halted"
 LOCK = "tally:flush"
 """The lease that keeps a second flusher from wasting the first one's work."""
 
+BUCKETS = "tally:buckets"
+"""Set: how many buckets there are, and how many there ever were. Without it there was only ever one."""
+
 BEAT = "tally:beat"
 """Host and process of the beat that leads; runs out when it does not tick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The names of one bucket. Each id lives in one bucket alone; `tag` is a hash tag, or empty."""
+    """The names of one bucket. Each id lives in one bucket alone; `tag` is a hash tag, or empty.
+
+    It is one of `count` buckets, which decides which ids live in it.
+    """
 
     tag: str = ""
+    count: int = 1
+
+    @property
+    def layout(self) -> str:
+        """Of how many buckets it is one for those who may count in it now; 0 while no one may."""
+        return self._name("layout")
 
     @property
     def sealed(self) -> str:
@@ -47,6 +59,11 @@ class Bucket:
     def pending(self) -> str:
         """Sorted set of the minutes that have data, scored by themselves."""
         return self._name("pending")
+
+    @property
+    def requests(self) -> str:
+        """Hash, in event mode: `<partition>:next` and `:time`, how far each partition has been counted."""
+        return self._name("requests")
 
     def prefix(self, minute: Minute) -> str:
         """What the names of a minute's counts begin with: `<minute>_<id>`."""
@@ -88,4 +105,4 @@ def spread(id: int, count: int) -> int:
 
 
 def _tagged(count: int) -> Iterator[Bucket]:
-    return (Bucket(f"{{b{number:02}}}") for number in range(count))
+    return (Bucket(f"{{b{number:02}}}", count) for number in range(count))

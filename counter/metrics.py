@@ -1,15 +1,19 @@
 """What Tally counts of itself. Each process has a file in METRICS_FOLDER; a scrape adds them up."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-ACCEPTED = Counter("tally_accepted_calls", "Calls that Redis has recorded, one for each id of a batch")
+ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch")
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])
-BAD_CALL = REFUSED.labels("bad_call")
-UNAVAILABLE = REFUSED.labels("unavailable")
-UNAUTHORIZED = REFUSED.labels("unauthorized")
 CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of them", ["outcome"])
+for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "shed"):
+    CALLBACKS.labels(outcome)
 
 # Observed once a script, not once a call.
+QUEUE_CALLS = Gauge(
+    "tally_queue_calls",
+    "Calls that wait for their script, or for its answer, in the web processes that run",
+    multiprocess_mode="livesum",
+)
 SCRIPT_CALLS = Histogram(
     "tally_script_calls",
     "Calls that one script recorded",

@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
-from counter.connection import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster
+from counter.connection import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster, tls_options
 from counter.keys import Bucket
 
 
@@ -45,7 +45,7 @@ class OneNode:
     def __init__(self) -> None:
         pool = ConnectionPool.from_url(
             settings.REDIS_URL,
-            **settings.REDIS_TLS,
+            **tls_options(settings.REDIS_URL),
             socket_timeout=None,
             socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -103,7 +103,8 @@ class ClusterNodes:
         for connection in self._connections.values():
             await connection.disconnect()
         if self._cluster:
-            await self._cluster.aclose()
+            for cache in ("nodes_cache", "startup_nodes"):
+                await self._cluster.nodes_manager.aclose(cache)
 
 
 def _connection(node: ClusterNode) -> Connection:

@@ -60,13 +60,12 @@ class Page:
 class PendingMinutes:
     """See the module. `client` must return bytes, not str; it may repeat commands.
 
-    Without a word about buckets they are those of REDIS_BUCKETS.
+    Without a word about buckets they are all that there ever were.
     """
 
     def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
         self._redis = client
         self._store = CountStore(client, buckets)
-        self._buckets = self._store.buckets
         self._page = client.register_script(_PAGE.read_text())
 
     def list(
@@ -76,9 +75,9 @@ class PendingMinutes:
 
         Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
         """
-        now = self._store.now()
+        buckets, now = self._store.learn(), self._store.now()
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self._buckets:
+            for bucket in buckets:
                 pipe.get(bucket.sealed)
                 if newest_first:
                     pipe.zrevrangebyscore(bucket.pending, until, since, start=0, num=limit)
@@ -112,7 +111,7 @@ class PendingMinutes:
         """
         begin, position = divmod(start, _STRIDE)
         counts: list[tuple[int, int]] = []
-        for number, bucket in enumerate(self._buckets[begin:], begin):
+        for number, bucket in enumerate(self._store.buckets[begin:], begin):
             names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
             first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
             counts += [(int(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
@@ -124,7 +123,7 @@ class PendingMinutes:
     def count(self, minute: Minute, id: int) -> int:
         """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self._buckets:
+            for bucket in self._store.buckets:
                 pipe.get(f"{bucket.prefix(minute)}{id}")
             return sum(int(value or 0) for value in pipe.execute())
 

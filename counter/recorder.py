@@ -10,7 +10,7 @@ import redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from counter import keys
+from counter import keys, spans
 from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Accepted, Unavailable, Writer
 from counter.connection import master_of, refresh
 from counter.delivery import Command, Delivery, Done, Parts, rounds
@@ -39,7 +39,8 @@ class Recorder:
         """Count the parts, and say of each what became of it as soon as that is known."""
         writers = self._idle_writers()
         try:
-            self._deliver(Delivery(writers, parts, done))
+            with spans.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
+                self._deliver(Delivery(writers, parts, done))
         finally:
             self._idle.append(writers)
 

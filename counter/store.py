@@ -23,6 +23,7 @@ from counter.connection import master_of, masters
 from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
+from counter.progress import Progress
 
 HOLD_MILLISECONDS = 2000
 """How long one seal waits for the replicas, twice at most; then the flush tries again later."""
@@ -51,11 +52,13 @@ class Stats:
 class CountStore:
     """See the module. `client` must return bytes, not str; it may repeat commands.
 
-    Without a word about buckets they are those of REDIS_BUCKETS.
+    Without a word about buckets they are those of REDIS_BUCKETS and, once `learn` was called, all that there
+    ever were.
     """
 
     def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
         self._redis = client
+        self._learns = buckets is None
         self.buckets = buckets or keys.buckets(settings.REDIS_BUCKETS)
         self._seal = client.register_script((_LUA / "seal.lua").read_text())
         self._settle = client.register_script((_LUA / "settle.lua").read_text())
@@ -96,12 +99,25 @@ class CountStore:
     def seal(self, minute: Minute) -> None:
         """Close this minute and all before it for good: once it returns, no write can land in them.
 
-        Where accepting waits for replicas, this does, too.
+        Where accepting waits for replicas, this does, too. It learns of new buckets: whoever adds some does
+        that before he looks how far is sealed.
         """
-        for bucket in self.buckets:
-            self._seal(keys=[bucket.sealed], args=[str(minute)])
+        sealed: set[Bucket] = set()
+        while left := [bucket for bucket in self.learn() if bucket not in sealed]:
+            for bucket in left:
+                self._seal(keys=[bucket.sealed], args=[str(minute)])
+            sealed.update(left)
         if replicas := settings.ACCEPT_REPLICAS:
             self._hold(minute, replicas)
+
+    def learn(self) -> Sequence[Bucket]:
+        """All buckets that may hold something, also those of a time when there was another number of them."""
+        if self._learns:
+            found = cast("set[bytes]", self._redis.smembers(keys.BUCKETS))
+            counts = {settings.REDIS_BUCKETS, *(map(int, found or [b"1"]))}
+            every = chain.from_iterable(keys.buckets(count) for count in sorted(counts, reverse=True))
+            self.buckets = tuple({bucket.tag: bucket for bucket in every}.values())
+        return self.buckets
 
     def _hold(self, minute: Minute, replicas: int) -> None:
         """Wait until the replicas have what was counted before the seal, and the seal.
@@ -203,6 +219,10 @@ class CountStore:
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
         self._redis.delete(keys.FIRST, keys.ATTEMPTS, keys.HALTED)
+
+    def progress(self) -> Progress:
+        """How far events have been counted, in event mode."""
+        return Progress(self._redis)
 
     def lease(self) -> "Lease":
         """The right to be the one flusher; not yet taken."""

@@ -39,7 +39,7 @@ class Strays:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._buckets = {bucket.tag: bucket for bucket in CountStore(client).buckets}
+        self._buckets = {bucket.tag: bucket for bucket in CountStore(client).learn()}
         self._adopt = client.register_script(_ADOPT.read_text())
 
     def find(self) -> Iterator[Stray]:

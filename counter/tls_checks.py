@@ -17,8 +17,8 @@ SASL = ("SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD")
 @register()
 def check_redis_tls(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E021: what protects the connection to Redis is incomplete, or would not be used."""
-    is_used = bool(settings.REDIS_TLS or settings.CELERY_BROKER_USE_SSL)
-    problems = _problems_of_files("REDIS", is_used, "a REDIS_URL that begins with rediss:")
+    is_used = any(url.startswith("rediss") for url in (settings.REDIS_URL, settings.CELERY_BROKER_URL))
+    problems = _problems_of_files("REDIS", is_used, "a REDIS_URL that begins with rediss")
     return [Error(problem, hint=hint, id="tally.E021") for problem, hint in problems]
 
 

@@ -69,6 +69,7 @@ def _start(system: System, supervision: Supervision) -> None:
         supervision.wait_until(server.is_ready, name)
     _manage(system, "migrate", "--verbosity", "0")
     _manage(system, "create_topics")
+    _manage(system, "set_buckets")
     _manage(system, "ensure_admin")
     supervision.start(PROGRAMS)
     supervision.wait_until(system.is_ready, "web")

@@ -4,23 +4,33 @@ A hint may be lost, doubled or late without harm: the flush drains every closed 
 """
 
 import os
-from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from celery.concurrency.thread import TaskPool as Threads
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
+from project import logs, traces
 from project.checking import check_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for module in ("flush", "callbacks"):
+for module in ("flush", "markers", "callbacks"):
     app.autodiscover_tasks(["tasks"], related_name=module)
 app.set_default()  # in every thread of a web process, too
+app.steps["worker"].add(DjangoStructLogInitStep)
 
 FLUSH = "tasks.flush.flush_closed_minutes"
 
@@ -38,7 +48,7 @@ app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
 @setup_logging.connect
 def log_as_django_does(**kwargs: Any) -> None:
     """Keep Celery's hands off: one set-up for all processes."""
-    dictConfig(settings.LOGGING)
+    logs.configure(settings.LOGGING)
 
 
 @worker_init.connect
@@ -46,6 +56,30 @@ def log_as_django_does(**kwargs: Any) -> None:
 def refuse_wrong_settings(**kwargs: Any) -> None:
     """Before anything is taken from a queue."""
     check_settings()
+
+
+@beat_init.connect
+def trace_beat(**kwargs: Any) -> None:
+    """The trace of a flush begins with beat's tick."""
+    traces.set_up("beat")
+
+
+@worker_process_init.connect
+def trace_worker(**kwargs: Any) -> None:
+    """In each process that runs tasks: what sends spans does not survive a fork."""
+    end = traces.set_up("worker")
+
+    def end_traces(**kwargs: Any) -> None:
+        end()
+
+    worker_process_shutdown.connect(end_traces, weak=False)
+
+
+@worker_ready.connect
+def trace_threads(sender: Any, **kwargs: Any) -> None:
+    """A worker whose tasks run in threads has no other process."""
+    if isinstance(sender.pool, Threads):
+        traces.set_up("worker")
 
 
 @worker_ready.connect

@@ -1,12 +1,13 @@
 """Every setting, from the environment; `.env.example` lists them with their defaults."""
 
+import logging
 import os
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from celery.schedules import crontab
-from csp.constants import NONE, SELF
+from csp import constants as csp
 
 from project.environment import Environment
 
@@ -21,29 +22,7 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# For production, behind a proxy that ends TLS. Probes and Prometheus come past it.
-HTTPS_ONLY = env.bool("HTTPS_ONLY", default=False)
-SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
-SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$"]
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
-# What holds for all names of a domain is for its owner to say.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-# Every page's own files, and nothing inline. Styles of a script's own making are no inline styles.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
-    }
-}
+BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
 
 # What Tally counts with
 
@@ -55,6 +34,16 @@ KAFKA_BOOTSTRAP_SERVERS = env.str(
 REDIS_SSL_CA = env.str("REDIS_SSL_CA", default="")
 REDIS_SSL_CERT = env.str("REDIS_SSL_CERT", default="")
 REDIS_SSL_KEY = env.str("REDIS_SSL_KEY", default="")
+# What redis-py is told beside a url of TLS.
+REDIS_TLS = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True} | {
+    name: path
+    for name, path in {
+        "ssl_ca_certs": REDIS_SSL_CA,
+        "ssl_certfile": REDIS_SSL_CERT,
+        "ssl_keyfile": REDIS_SSL_KEY,
+    }.items()
+    if path
+}
 KAFKA_SECURITY_PROTOCOL = env.str("KAFKA_SECURITY_PROTOCOL", default="PLAINTEXT")
 KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="")
 KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", default="")
@@ -62,7 +51,7 @@ KAFKA_SASL_PASSWORD = env.str("KAFKA_SASL_PASSWORD", default="")
 KAFKA_SSL_CA = env.str("KAFKA_SSL_CA", default="")
 KAFKA_SSL_CERT = env.str("KAFKA_SSL_CERT", default="")
 KAFKA_SSL_KEY = env.str("KAFKA_SSL_KEY", default="")
-
+KAFKA_CLIENT_RACK = env.str("KAFKA_CLIENT_RACK", default="")
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
 REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
@@ -85,6 +74,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_structlog",
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
@@ -103,7 +93,33 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "project.request_log.RequestLog",
 ]
+
+# What a browser is told. All scripts and styles are files of ours.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.SELF],
+        "img-src": [csp.SELF, "data:"],  # the icons in the styles of the API's page
+        "object-src": [csp.NONE],
+        "base-uri": [csp.NONE],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+if BEHIND_TLS:
+    # As ops/nginx/tally.conf sets it, whatever its caller sent: without a proxy that does so, anybody could.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # which are asked from inside
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+# Browsers' list of hosts for which TLS is a must is for whole domains, and for their owner to decide on.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 TEMPLATES = [
     {
@@ -162,36 +178,24 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # These log a line for every call or task; Tally's own lines say more.
-    "loggers": {
-        name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "httpx")
-    },
-}
+# Logs: see project/logs.py
+
+LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
+LOGGING_CONFIG = "project.logs.configure"
+LOGGING = {"format": LOG_FORMAT}
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# A line for the end of a request is enough; tasks say themselves what they did.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_RETRY_LOG_LEVEL = logging.DEBUG
 
 # Celery
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
-
-
-def _tls(url: str) -> dict[str, object]:
-    """What redis-py is told about TLS beside that url: nothing where it asks for none."""
-    files = {"ssl_ca_certs": REDIS_SSL_CA, "ssl_certfile": REDIS_SSL_CERT, "ssl_keyfile": REDIS_SSL_KEY}
-    demands = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    return (
-        demands | {name: path for name, path in files.items() if path}
-        if urlsplit(url).scheme in ("rediss", "rediss+cluster")
-        else {}
-    )
-
-
-REDIS_TLS = _tls(REDIS_URL)
-CELERY_BROKER_USE_SSL = _tls(CELERY_BROKER_URL)
+CELERY_BROKER_USE_SSL = REDIS_TLS if CELERY_BROKER_URL.startswith("rediss") else {}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -207,7 +211,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "tally.flush"
-CELERY_TASK_ROUTES = {"tasks.flush.*": "tally.flush", "tasks.callbacks.*": "tally.callbacks"}
+CELERY_TASK_ROUTES = {
+    "tasks.flush.*": "tally.flush",
+    "tasks.markers.*": "tally.flush",
+    "tasks.callbacks.*": "tally.callbacks",
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.
 CELERY_WORKER_ETA_TASK_LIMIT = 1000
@@ -222,7 +230,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(),
         # A tick that waited this long has been overtaken by the next one.
         "options": {"expires": 60},
-    }
+    },
+    # Nothing where there are no events.
+    "mark-minute": {
+        "task": "tasks.markers.mark_minute",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
 }
 REDBEAT_REDIS_OPTIONS = {
     "socket_timeout": 5,

@@ -17,6 +17,6 @@ urlpatterns = [
     path("readyz", ReadyView.as_view(), name="readyz"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api/docs.html"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="console/docs.html"), name="docs"),
     path("admin/", admin.site.urls),
 ]

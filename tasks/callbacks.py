@@ -1,10 +1,11 @@
 """Callbacks: after an accept call with an `endpoint`, that url is told the minute's unique count."""
 
 import asyncio
-import logging
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import httpx
+import structlog
 from celery import Task, shared_task
 from celery.utils.time import get_exponential_backoff_interval
 
@@ -16,7 +17,7 @@ from counter.models import PublishedMinute
 from counter.store import CountStore
 from tasks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 CALL_SECONDS = 10.0
 """From connecting to the head of the answer, however slowly it comes."""
@@ -97,4 +98,9 @@ def _unique(minute: Minute) -> int:
 
 def _log(outcome: str, endpoint: str, minute: str, what: object) -> None:
     metrics.CALLBACKS.labels(outcome).inc()
-    logger.info("callback %s: endpoint=%s minute=%s: %s", outcome, endpoint, minute, what)
+    logger.info("callback", outcome=outcome, host=_host(endpoint), minute=minute, answer=str(what))
+
+
+def _host(endpoint: str) -> str:
+    """All of the url that a log may hold: path and query of many a webhook are its password."""
+    return urlsplit(endpoint).netloc.rpartition("@")[2]

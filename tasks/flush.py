@@ -8,8 +8,8 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 3   last       the last committed record of unique-counts -> the watermark, the minute W
 4   raise      tally:sealed = max(tally:sealed, W)
 5   leftovers  pending minutes <= W are already published: settle them (6e)
-6   the minutes W+1 ... now-1 (further, if further ones are sealed) in order, idle ones too, several to a
-    transaction where there is a backlog:
+6   the minutes W+1 ... the last that is over (tasks/closing.py; further, if further ones are sealed) in
+    order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
 6b  publish    begin; id-counts in chunks; the unique-counts record; commit
 6c  read back  the committed records are these; anything else: start over at 2, delete nothing
@@ -18,11 +18,11 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 7   unlock     let the next one in
 """
 
-import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from celery import Task, shared_task
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -32,13 +32,14 @@ from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
+from tasks.closing import find_closing
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
 from tasks.steps import step
 from tasks.watermark import Halt, find_watermark
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 MAX_MINUTES = 240
 """Minutes in one transaction: a day's backlog drains in a few, and a crash repeats little."""
@@ -91,7 +92,8 @@ class Flush:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
             metrics.FLUSHES.labels("overtaken").inc()
-            logger.info("another flusher has taken over: %s", overtaken)
+            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
+            logger.info("another flusher has taken over", error=str(overtaken))
         except (CorruptMinute, BadRecord, NoTopic) as error:
             raise Halt(str(error)) from error
         finally:
@@ -108,10 +110,10 @@ class Flush:
                 starts = 0
             except StartOver as error:
                 starts += 1
-                metrics.STARTS_OVER.inc()
+                metrics.RETRIES.labels("transaction").inc()
                 if starts == MAX_STARTS:
                     raise
-                logger.warning("starting over: %s", error)
+                logger.warning("starting over", error=str(error))
                 continue
             if not left:
                 self._report.again_in = self._until_next()
@@ -131,6 +133,7 @@ class Flush:
             with step("2.init"):
                 transaction.init()
             with step("3.last"):
+                self._store.learn()
                 watermark = find_watermark(self._store, log)
             if not watermark:
                 return False
@@ -140,15 +143,11 @@ class Flush:
                 for minute in self._store.pending(watermark):
                     self._settle(minute)
             with step("6.closed"):
-                last = self._last_closed(watermark)
+                self._closing = find_closing(self._store, log)
+                last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
             if last == watermark:
                 return False
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
-
-    def _last_closed(self, watermark: Minute) -> Minute:
-        """The last minute that is over, by Redis's clock or because it is sealed."""
-        closed = Minute.at(self._store.now()) - 1
-        return max(watermark, closed, self._store.sealed() or closed)
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
         """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
@@ -195,7 +194,8 @@ class Flush:
             with step("6b.id_counts"):
                 self._add_id_counts(transaction, minute, stats)
         with step("6b.unique_count"):
-            record = UniqueCount(minute, stats, datetime.now(UTC))
+            partitions = self._closing.partitions if minute <= self._closing.minute else 0
+            record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
             transaction.add_unique_count(record)
         return record
 
@@ -230,12 +230,13 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         report = Flush(store).run()
     except Halt as halt:
         metrics.FLUSHES.labels("halted").inc()
-        logger.error("publishing has stopped: %s", halt)
+        logger.error("publishing has stopped", error=str(halt))
         store.halt(str(halt))
         return
     except (KafkaAway, StartOver, RedisError) as error:
         metrics.FLUSHES.labels("failed").inc()
-        logger.warning("the flush did not get through: %s", error)
+        metrics.RETRIES.labels("redis" if isinstance(error, RedisError) else "kafka").inc()
+        logger.warning("the flush did not get through", error=str(error))
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
         metrics.FLUSHES.labels("published").inc()

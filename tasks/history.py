@@ -1,14 +1,13 @@
 """The history of published minutes, for people: rows of the database, made from the topic's records."""
 
-import logging
-
+import structlog
 from django.db import DatabaseError
 
 from counter.models import PublishedMinute
 from tasks import metrics
 from tasks.published_log import PARTITION, Published
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 _FIELDS = [field.name for field in PublishedMinute._meta.fields if not field.primary_key]
 
@@ -22,17 +21,17 @@ def record(published: list[Published], attempts: int) -> None:
     try:
         _write(rows, _FIELDS)
     except DatabaseError:
-        logger.warning("the history of %d minutes was not written", len(rows), exc_info=True)
+        logger.warning("the history was not written", minutes=len(rows), exc_info=True)
     for row in rows:
         metrics.LAG_SECONDS.observe(row.lag_seconds)
         logger.info(
-            "published minute=%s unique=%d total=%d lag=%.3f attempt=%d offset=%d",
-            row.minute,
-            row.unique,
-            row.total,
-            row.lag_seconds,
-            attempts,
-            row.offset,
+            "published",
+            minute=row.minute,
+            unique=row.unique,
+            total=row.total,
+            lag=round(row.lag_seconds, 3),
+            attempt=attempts,
+            offset=row.offset,
         )
 
 

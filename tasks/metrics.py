@@ -1,4 +1,4 @@
-"""What the flush counts of itself; see counter/metrics.py."""
+"""What the flush and the consolidator count of themselves; see counter/metrics.py."""
 
 from prometheus_client import Counter, Histogram
 
@@ -17,4 +17,25 @@ STEP_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0),
 )
 FLUSHES = Counter("tally_flushes", "Flushes, by how they ended", ["outcome"])
-STARTS_OVER = Counter("tally_flush_starts_over", "Transactions that came to nothing and were begun anew")
+RETRIES = Counter(
+    "tally_flush_retries",
+    "What was tried again: a call of Kafka, a transaction, or the flush because Kafka or Redis was away",
+    ["kind"],
+)
+OVERTAKEN = Counter(
+    "tally_flush_overtaken",
+    "Flushes that gave way to another: fenced by Kafka, or without their lease",
+    ["kind"],
+)
+
+# From the start, for an alert does not see a series grow that begins with its first event.
+for counter, values in (
+    (FLUSHES, ("published", "overtaken", "halted", "failed")),
+    (RETRIES, ("call", "transaction", "kafka", "redis")),
+    (OVERTAKEN, ("fenced", "lease_lost")),
+):
+    for value in values:
+        counter.labels(value)
+
+CONSOLIDATED = Counter("tally_consolidated_events", "Events that were counted")
+UNREADABLE = Counter("tally_unreadable_records", "Records of `requests` that someone else wrote")

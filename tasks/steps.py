@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from counter import spans
 from tasks import metrics
 
 watchers: list[Callable[[str], None]] = []
@@ -19,7 +20,8 @@ def step(name: str) -> Iterator[None]:
     """One step, named as in the docstring of tasks/flush.py."""
     _reach(f"{name}.before")
     begin = time.perf_counter()
-    yield
+    with spans.current.make(name, {}):
+        yield
     metrics.STEP_SECONDS.labels(name).observe(time.perf_counter() - begin)
     _reach(f"{name}.after")
 

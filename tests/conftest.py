@@ -12,7 +12,10 @@ from django.core.management import call_command
 from django.core.management.commands.flush import Command as Flush
 from django.test import override_settings
 
+from counter import keys
 from counter.connection import connect
+from counter.kafka import REQUESTS
+from counter.layout import spread_over
 from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
@@ -65,8 +68,21 @@ def kafka_process(kafka_proxy: Proxy) -> Iterator[ServerProcess]:
 def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
     """An empty Valkey."""
     with connect() as client:
-        client.flushall()
+        empty(client)
         yield client
+
+
+def is_empty(client: redis.Redis) -> bool:
+    """Whether nothing was written since then."""
+    names = {name.decode() for name in client.scan_iter()}
+    return names <= {keys.BUCKETS, *(bucket.layout for bucket in CountStore(client).learn())}
+
+
+def empty(client: redis.Redis) -> None:
+    """Forget everything but over how many buckets ids are spread."""
+    client.flushall()
+    if settings.REDIS_BUCKETS != 1:
+        spread_over(client, settings.REDIS_BUCKETS)
 
 
 @pytest.fixture
@@ -84,10 +100,11 @@ def kafka(kafka_process: ServerProcess) -> None:
 def new_topics() -> None:
     """Replace the topics by empty ones."""
     admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    for future in admin.delete_topics([UNIQUE_COUNTS, ID_COUNTS]).values():
+    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
+    for future in admin.delete_topics(list(topics)).values():
         with suppress(KafkaException):  # there was none
             future.result()
-    wait_until(lambda: not {UNIQUE_COUNTS, ID_COUNTS} & set(admin.list_topics().topics), "topics are gone")
+    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
     wait_until(lambda: len(create_topics()) == 2, "topics are made")
     wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
 
@@ -102,7 +119,7 @@ def buckets(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture(scope="module", params=LANES)
 def lane(request: pytest.FixtureRequest, buckets: int, valkey_process: ServerProcess) -> Iterator[str]:
     """The base url of a web server of each lane: the paths in front of Django, and Django alone."""
-    with serving(request.param, REDIS_BUCKETS=str(buckets)) as url:
+    with serving(request.param) as url:
         yield url
 
 

@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -37,3 +38,4 @@ acls = [
 admin = AdminClient(json.loads(arguments.config.read_text()))
 for future in admin.create_acls(acls).values():
     future.result(timeout=30)
+sys.exit()

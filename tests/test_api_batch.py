@@ -10,13 +10,16 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from django.conf import settings
 
+from counter import keys
 from counter.accepting import PATH
 from counter.batch import SCRIPT, Writer
 from counter.id_batch import MAX_BODY
 from counter.id_batch import PATH as BATCH
 from counter.store import CountStore
 from tasks.flush import Flush
+from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess, wait_until
 from tests.reading import id_counts
 from tests.test_accept_call import counted
@@ -30,7 +33,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 def client(lane: str, valkey: redis.Redis) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=lane, timeout=30) as client:
         wait_until(lambda: client.post(BATCH, json={"ids": [0]}).status_code == 200, "accepting")
-        valkey.flushall()
+        empty(valkey)
         yield client
 
 
@@ -102,7 +105,7 @@ def test_refuses_as_a_whole(
 ) -> None:
     answer = client.post(BATCH, content=content, headers={"Content-Type": "application/json"} | headers)
     assert is_problem(answer, status)
-    assert valkey.dbsize() == 0
+    assert is_empty(valkey)
 
 
 def test_names_the_bad_places(client: httpx.Client) -> None:
@@ -129,7 +132,7 @@ def test_a_body_without_an_end_is_cut_off(client: httpx.Client, valkey: redis.Re
         except ConnectionError:
             status = b"413"  # it hung up before all was sent, which is as good
     assert status in (b"413", b"400")
-    assert valkey.dbsize() == 0
+    assert is_empty(valkey)
 
 
 def test_redis_away_is_a_503_that_says_what_is_counted(
@@ -183,7 +186,7 @@ def test_a_token_guards_accepting_where_it_is_set(interface: str, valkey: redis.
             batch = client.post(BATCH, json={"ids": [1]}, headers=headers)
             assert is_problem(batch, 401)
             assert batch.headers["www-authenticate"] == "Bearer"
-        assert valkey.dbsize() == 0
+        assert is_empty(valkey)
         assert client.get(PATH, params={"id": 1}, headers=right).text == "ok"
         assert client.post(BATCH, json={"ids": [1]}, headers=right).status_code == 200
         assert client.get("/healthz").status_code == 200
@@ -191,7 +194,8 @@ def test_a_token_guards_accepting_where_it_is_set(interface: str, valkey: redis.
 
 def test_a_reply_that_is_lost_is_known_to_the_repeat(store: CountStore, valkey: redis.Redis) -> None:
     """The script itself; what makes it repeat is tested with the batcher."""
-    writer = Writer(keeps_replies=True)
+    bucket = keys.buckets(settings.REDIS_BUCKETS)[0]
+    writer = Writer(keeps_replies=True, bucket=bucket)
     batch = writer.batch([1, 2, 1])
 
     def send() -> Any:
@@ -201,8 +205,8 @@ def test_a_reply_that_is_lost_is_known_to_the_repeat(store: CountStore, valkey: 
     first = send()
     assert first == send()
     assert first.new == 2
-    assert json.loads(valkey.get(f"tally:writer:{writer.name}") or b"") == 1
-    assert 0 < valkey.ttl(f"tally:writer:{writer.name}:new") <= 3600
+    assert json.loads(valkey.get(bucket.writer(writer.name)) or b"") == 1
+    assert 0 < valkey.ttl(bucket.reply(writer.name)) <= 3600
 
 
 @pytest.mark.django_db

@@ -313,6 +313,14 @@ def test_workflows_make_what_the_makefile_makes() -> None:
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
     text = "".join(path.read_text() for path in WORKFLOWS)
     assert set(re.findall(r"(?:\bmake|\.ci/run) ([a-z]+)", text)) <= targets
+    [job] = yaml.safe_load(read(".github/workflows/faults.yml"))["jobs"].values()
+    assert {words.split()[0] for words in job["strategy"]["matrix"]["target"]} <= targets
+
+
+def test_workflows_leave_no_credentials_in_the_checkout() -> None:
+    for path in WORKFLOWS:
+        text = path.read_text()
+        assert text.count("persist-credentials: false") == text.count("uses: actions/checkout@"), path
 
 
 def test_a_release_says_what_the_changelog_says(tmp_path: Path) -> None:

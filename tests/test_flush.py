@@ -15,6 +15,7 @@ from pytest_django import Settings
 from counter import keys
 from counter.connection import connect, connect_for_accept
 from counter.keys import WHOLE
+from counter.layout import spread_over
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
@@ -92,10 +93,12 @@ def test_publishes_a_minute_and_deletes_its_keys(store: CountStore, valkey: redi
 def test_a_minute_of_many_buckets_is_one_record(store: CountStore, valkey: redis.Redis) -> None:
     ids = [*range(2000), *range(500)]
     with override_settings(REDIS_BUCKETS=16):
+        spread_over(valkey, 16)
         store = CountStore(valkey)
         minute = accept(store, *ids)
         next_minute(store)
-        assert {len(list(store._counts(bucket, minute))) for bucket in store.buckets} == {1}
+        in_each = [len(list(store._counts(bucket, minute))) for bucket in keys.buckets(16)]
+        assert in_each == [1] * 16
         assert run(store) == [minute]
     verify(Calls(ok=Counter(ids)), valkey)
     assert unique_counts() == [(str(minute), 2000, 2500)]

@@ -1,30 +1,33 @@
 """What Prometheus is told, by the web server and by the exporter, and what the alerts make of it."""
 
-import os
+import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 import redis
 import yaml
-from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from counter import exposition
+from counter.keys import WHOLE
 from counter.minute import Minute
+from counter.progress import Claim
 from counter.store import CountStore
 from embedded.ports import free_port
 from tests.conftest import HOME
+from tests.needs import program
 from tests.processes import ROOT, Process, ServerProcess, run, wait_until
 from tests.test_flush import accept, next_minute, publish_one
 from tests.test_flush import run as run_flush
 from tests.web import serving
 
 RULES = ROOT / "ops" / "prometheus" / "tally.rules.yml"
+DASHBOARD = ROOT / "ops" / "grafana" / "tally.json"
 RULE_TESTS = RULES.with_name("tally.rules.test.yml")
 
 
@@ -84,6 +87,18 @@ def test_what_waits_is_told(store: CountStore, valkey: redis.Redis) -> None:
     assert samples()["tally_publishing_halted"] == 1
 
 
+def test_how_far_each_partition_is_read_is_told(store: CountStore) -> None:
+    assert "tally_partition_next_offset" not in samples()
+    minute = Minute.at(store.now()) - 10
+    for partition in (0, 1):
+        store.progress().begin(partition, 0)
+        time = int(minute.start.timestamp() * 1000)
+        store.progress().count([Claim(WHOLE, partition, 0, 3, time, minute, [1, 2])])
+    seen = samples()
+    assert seen["tally_partition_next_offset"] == 6
+    assert 2 * 600 <= seen["tally_partition_behind_seconds"] < 2 * 700
+
+
 def make_it_older(valkey: redis.Redis, minute: Minute) -> None:
     """Let the minute be the one of five minutes earlier."""
     earlier = minute - 5
@@ -121,16 +136,56 @@ def test_the_exporter_tells_it_where_no_web_server_runs(valkey: redis.Redis) -> 
         assert "Set --port to another one" in second.stderr
 
 
-def test_the_alerts_know_only_what_there_is() -> None:
-    told = {name for name in samples() if name.startswith("tally_")} | declared()
-    used = set(re.findall(r"\btally_[a-z_]+", RULES.read_text()))
-    assert used <= told
+def alert_queries() -> list[str]:
+    [group] = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule["expr"] for rule in group["rules"]]
 
 
-def declared() -> set[str]:
-    """The names of counters that no process has used yet."""
-    names = {sample for metric in REGISTRY.collect() for sample in (metric.name, f"{metric.name}_total")}
-    return {name for name in names if name.startswith("tally_")}
+def dashboard_queries() -> list[str]:
+    """As Prometheus is sent them."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    return [query.replace("$__rate_interval", "1m") for query in queries]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_alerts_and_dashboard_ask_only_for_what_a_scrape_has(store: CountStore) -> None:
+    publish_one(store)
+    store.progress().begin(0, 0)
+    told = set(samples())
+    for query in (*alert_queries(), *dashboard_queries()):
+        names = set(re.findall(r"\btally_[a-z0-9_]+", query))
+        assert names or "ALERTS" in query
+        assert names <= told, query
+
+
+def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [{"record": f"query_{n}", "expr": query} for n, query in enumerate(dashboard_queries())]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", str(file))
+
+
+def test_the_panels_fill_the_dashboard_without_overlap() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    taken = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(taken) == len(set(taken)) == 24 * (max(y for _, y in taken) + 1)
+
+
+def test_a_gauge_of_a_process_that_is_gone_is_forgotten() -> None:
+    code = (
+        "import django; django.setup(); from counter.metrics import QUEUE_CALLS as q; q.set(5);"
+        "from counter.exposition import scrape; print(scrape().decode())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert samples(done.stdout)["tally_queue_calls"] == 5
+    assert samples().get("tally_queue_calls", 0) == 0
 
 
 def test_every_alert_has_its_section() -> None:
@@ -145,10 +200,10 @@ def test_every_alert_has_its_section() -> None:
 
 
 def test_the_alerts_fire_and_clear() -> None:
-    if not (promtool := shutil.which("promtool")):
-        reason = "promtool is not installed: it comes with Prometheus"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    done = subprocess.run(
-        [promtool, "test", "rules", str(RULE_TESTS)], capture_output=True, text=True, check=False
-    )
+    promtool("test", "rules", str(RULE_TESTS))
+
+
+def promtool(*arguments: str) -> None:
+    command = [program("promtool", "prometheus"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -34,6 +34,8 @@ class Tally(RuleBasedStateMachine):
         super().__init__()
         self.redis = connect()
         self.redis.flushall()
+        for bucket in self.buckets:
+            self.redis.set(bucket.layout, bucket.count)
         self.store = CountStore(self.redis, self.buckets)
         self.writers = [Writer(bucket=self.buckets[number % len(self.buckets)]) for number in range(3)]
         self.under_way: dict[int, Batch] = {}
@@ -142,7 +144,7 @@ class Tally(RuleBasedStateMachine):
     def what_is_settled_is_gone(self) -> None:
         names = {name.decode() for name in self.redis.scan_iter(count=1000)}
         for bucket in self.buckets:
-            names -= {bucket.sealed, bucket.settled, bucket.pending}
+            names -= {bucket.sealed, bucket.settled, bucket.pending, bucket.layout}
         names -= {writer.bucket.writer(writer.name) for writer in self.writers}
         minutes = {minute for name in names for minute in re.findall("[0-9]{12}", name)}
         assert minutes <= {str(minute) for minute in self.counts}

@@ -4,6 +4,7 @@ from django.test import override_settings
 
 from counter.connection import connect_for_accept
 from counter.keys import WHOLE
+from counter.layout import spread_over
 from counter.minute import Minute
 from counter.reading import PendingMinutes, State
 from counter.recorder import Recorder
@@ -62,6 +63,7 @@ def test_reads_a_minute_page_by_page(reader: PendingMinutes) -> None:
 
 def test_reads_a_minute_of_many_buckets_page_by_page(valkey: redis.Redis) -> None:
     with override_settings(REDIS_BUCKETS=16):
+        spread_over(valkey, 16)
         reader = PendingMinutes(valkey)
         minute = accept(*range(100), *range(5))
         pages = [reader.counts(minute, limit=9)]

@@ -211,7 +211,8 @@ def test_a_call_ends_in_postgresql_and_at_its_endpoint(topology: Topology) -> No
         topology.verify(Calls(ok=Counter({7: 1})))
         caller.headers["Authorization"] = f"Bearer {reader(topology.postgres)}"
         published = caller.get("/api/v1/published/").raise_for_status().json()["results"]
-    assert sum(minute["total"] for minute in published) == topology.calls.ok.total()
+    least, perhaps = topology.calls.ok.total(), topology.calls.unknown.total()
+    assert least <= sum(minute["total"] for minute in published) <= least + perhaps
 
 
 def reader(postgres: Postgres) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from django.conf import settings
 
 from embedded.ports import free_port
 from tests.processes import BIN, ROOT, Process, run, wait_until
@@ -16,14 +17,16 @@ LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
 
 
 @contextmanager
-def serving(interface: str = "asgi", workers: int = 1, **env: str) -> Iterator[str]:
+def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
     """The base url of a web server that runs as long."""
     port = free_port()
+    env = {
+        "GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json"),
+        "REDIS_BUCKETS": str(settings.REDIS_BUCKETS),
+    } | env
     options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
     with run(
-        Process(
-            [str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], "web.log"), env
-        )
+        Process([str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], log), env)
     ):
         wait_until(lambda: _answers(port), "web answers")
         yield f"http://127.0.0.1:{port}"
@@ -31,11 +34,21 @@ def serving(interface: str = "asgi", workers: int = 1, **env: str) -> Iterator[s
 
 def manage(*arguments: str, **env: str) -> str:
     """What `manage.py` writes to its standard output."""
-    command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | env, check=True, capture_output=True, text=True, timeout=120
+        manage_command(*arguments),
+        cwd=ROOT,
+        env=os.environ | env,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return done.stdout
+
+
+def manage_command(*arguments: str) -> list[str]:
+    """To be run in the project's folder."""
+    return [sys.executable, "manage.py", *arguments]
 
 
 def metric(url: str, name: str) -> float:

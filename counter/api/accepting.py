@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from counter import accepting, id_batch, metrics
+from counter import accepting, id_batch, refusals
 from counter.api import documented
 from counter.api.access import AcceptToken
 from counter.api.problems import respond
@@ -21,15 +21,17 @@ from counter.batch import Unavailable
 from counter.callback_queue import CallbackQueue
 from counter.connection import connect_for_accept
 from counter.delivery import rounds
+from counter.event_recorder import EventRecorder
 from counter.id_batch import MAX_BODY, BadBatch, Receipt, read_ids
 from counter.recorder import Recorder
 from counter.request_body import TOO_LARGE
+from counter.sink import is_event_mode
 
 
 @cache
-def recorder() -> Recorder:
+def recorder() -> Recorder | EventRecorder:
     """The one of this process."""
-    return Recorder(connect_for_accept())
+    return EventRecorder() if is_event_mode() else Recorder(connect_for_accept())
 
 
 @cache
@@ -67,8 +69,8 @@ class AcceptView(APIView):
         try:
             call = accepting.parse_call(request.META["QUERY_STRING"].encode("latin-1"))
             accepted = recorder().record([call.id])
-        except accepting.BadCall:
-            metrics.BAD_CALL.inc()
+        except accepting.BadCall as bad:
+            refusals.BAD_CALL.add(why=str(bad))
             return _answer(400, accepting.FAILED)
         except Unavailable:
             seconds = str(accepting.RETRY_AFTER_SECONDS)
@@ -93,6 +95,7 @@ class IdsParser(BaseParser):
         """A list, though REST framework would rather have a dictionary."""
         body = stream.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
+            refusals.BAD_CALL.add(why=TOO_LARGE.detail)
             raise BodyTooLarge
         return read_ids(self.media_type, body)
 
@@ -127,13 +130,13 @@ class BatchView(APIView):
         """Count a batch of calls: all of them, or none where one is wrong."""
         try:
             ids = cast("list[int]", request.data) or read_ids(id_batch.JSON, b"")
-        except BadBatch:
-            metrics.BAD_CALL.inc()
+        except BadBatch as bad:
+            refusals.BAD_CALL.add(why=str(bad))
             raise
         receipt = Receipt()
         for parts in rounds(ids, settings.REDIS_BUCKETS):
             if receipt.refused:
-                receipt.refuse(parts)  # Redis is away: there is no time to find that out again
+                receipt.refuse(parts)  # It is away: there is no time to find that out again
             else:
                 recorder().commit(parts, receipt.noting(parts))
         return respond(receipt.cut_short) if receipt.refused else Response(receipt.answer)

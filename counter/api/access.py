@@ -8,7 +8,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter import metrics
+from counter import refusals
 from counter.token_guard import carries
 
 
@@ -19,7 +19,7 @@ class AcceptToken(BaseAuthentication):
         """Raises AuthenticationFailed."""
         token = settings.ACCEPT_TOKEN
         if token and not carries(token, request.headers.get("Authorization", "")):
-            metrics.UNAUTHORIZED.inc()
+            refusals.UNAUTHORIZED.add()
             raise AuthenticationFailed("this Tally accepts calls only with its token")
 
     def authenticate_header(self, request: Request) -> str:

@@ -33,6 +33,7 @@ class Command(ReportCommand):
     def report(self, **options: Any) -> tuple[Any, str]:
         """Asks first."""
         published, store = _parse(options["minute"]), CountStore(connect())
+        store.learn()
         if published >= Minute.at(store.now()):
             raise CommandError(f"the minute {published} is not over yet")
         lost = [str(each) for each in store.pending(published)]

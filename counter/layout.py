@@ -1,0 +1,83 @@
+"""Layout: over how many buckets the ids are spread, and how that is changed while calls come in.
+
+An id must not be counted in two buckets in one minute: it would be unique twice. So each bucket knows for how
+many buckets it may be counted in, and accept.lua refuses all others. A change closes every bucket, seals the
+present minute in all of them, and only then opens the new ones: so each minute is counted in one layout.
+
+1  register  the new number joins `tally:buckets`: from now on every flush seals, reads and settles those, too
+2  close     nothing can be counted in any bucket, old or new
+3  seal      the last minute in which anything can have been counted; the new buckets begin after it
+4  open      the new buckets, for processes with the new REDIS_BUCKETS alone
+
+A crash in between leaves calls refused, and is healed by running it again. What waits in the old buckets is
+published from there.
+"""
+
+import redis
+from django.conf import settings
+
+from counter import keys
+from counter.connection import master_of
+from counter.delivery import unheld
+from counter.keys import Bucket
+from counter.minute import Minute
+from counter.store import HOLD_MILLISECONDS, CountStore
+
+CLOSED = 0
+
+
+def misfit(client: redis.Redis) -> str | None:
+    """Why this process may not count, where ids are not spread over REDIS_BUCKETS; None where they are."""
+    found = _layout(client, keys.buckets(settings.REDIS_BUCKETS)[0])
+    if found == settings.REDIS_BUCKETS:
+        return None
+    present = f"over {found} buckets" if found else "over another number, or that is being changed"
+    return (
+        f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}, and ids are spread {present}: see manage.py set_buckets"
+    )
+
+
+def spread_over(client: redis.Redis, count: int) -> bool:
+    """Spread ids over so many buckets from now on; False where they are already. Raises RedisError.
+
+    Calls that come meanwhile are refused, and so are afterwards those of processes with another number.
+    """
+    new = keys.buckets(count)
+    if all(_layout(client, bucket) == count for bucket in new):
+        return False
+    _write(client, keys.BUCKETS, "SADD", 1, count)
+    store = CountStore(client)
+    for bucket in store.learn():
+        _write(client, bucket.layout, "SET", CLOSED)
+    _seal(store)
+    for bucket in new:
+        _write(client, bucket.layout, "SET", count)
+    return True
+
+
+def _seal(store: CountStore) -> None:
+    """3: the present minute, or the last one that has anything; none where nothing was ever counted."""
+    pending, sealed = store.pending(), store.sealed()
+    if not sealed:
+        if not pending:
+            return
+        store.begin_at(pending[0])
+    known = [*pending[-1:], *filter(None, [sealed])]
+    store.seal(max([Minute.at(max(store.clocks())), *known]))
+
+
+def _layout(client: redis.Redis, bucket: Bucket) -> int:
+    value = client.get(bucket.layout)
+    return 1 if value is None else int(value)
+
+
+def _write(client: redis.Redis, name: str, command: str, *values: int) -> None:
+    """Where accepting waits for replicas, so does this: a failover must not take it back."""
+    with master_of(client, name).pipeline(transaction=False) as pipe:
+        pipe.execute_command(command, name, *values)  # type: ignore[no-untyped-call]
+        if replicas := settings.ACCEPT_REPLICAS:
+            pipe.wait(replicas, HOLD_MILLISECONDS)
+            pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
+        _, *held = pipe.execute()
+    if held and (missing := unheld(held[-1])):
+        raise missing

@@ -1,0 +1,25 @@
+"""`manage.py set_buckets`."""
+
+from typing import Any
+
+from django.conf import settings
+
+from counter.connection import connect
+from counter.layout import spread_over
+from counter.management.report import ReportCommand
+
+
+class Command(ReportCommand):
+    """What has to be run once where there is more than one bucket, and whenever their number changes."""
+
+    help = (
+        "Spread ids over REDIS_BUCKETS buckets from now on. Processes with another number refuse their calls"
+        " then; what waits in their buckets is published. May be run again at any time."
+    )
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """Whether anything had to be changed."""
+        count = settings.REDIS_BUCKETS
+        changed = spread_over(connect(), count)
+        word = "are now" if changed else "were already"
+        return {"buckets": count, "changed": changed}, f"ids {word} spread over {count}"

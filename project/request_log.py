@@ -1,0 +1,45 @@
+"""RequestLog: the id of every request that Django answers, and a line for those that people want to see."""
+
+import re
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django_structlog.middlewares import RequestMiddleware
+
+from counter import accepting, id_batch
+
+HEADER = "X-Request-ID"
+_VALID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
+
+MACHINES = frozenset({accepting.PATH, id_batch.PATH, "/healthz", "/readyz", "/metrics"})
+"""Called all the time: what they refuse is counted, and logged by the second."""
+
+FAILURE = 400
+
+
+class RequestLog(RequestMiddleware):
+    """A caller's id is taken over where it is well-formed, goes into every line and task, and back.
+
+    There is a line for what changes something or fails; what only reads leaves none, for the console reads
+    every other second.
+    """
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Before the view."""
+        if not _VALID(request.META.get("HTTP_X_REQUEST_ID", "")):
+            request.META.pop("HTTP_X_REQUEST_ID", None)
+        super().prepare(request)
+
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
+        """After it."""
+        response[HEADER] = structlog.contextvars.get_contextvars()["request_id"]
+        reads = request.method in ("GET", "HEAD") and response.status_code < FAILURE
+        if request.path in MACHINES or reads:
+            structlog.contextvars.clear_contextvars()
+        else:
+            super().handle_response(request, response)
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        """Without the query: it may hold anything."""
+        return f"{request.method} {request.path}"

@@ -1,0 +1,133 @@
+"""A Redis Cluster of three masters and three replicas, as processes on loopback."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import redis
+
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tests.processes import ServerProcess, wait_until
+
+MASTERS = 3
+SLOTS = 16384
+NODE_TIMEOUT_MS = 1500
+DIRECTIVES = {
+    "cluster-enabled": "yes",
+    "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+    "cluster-replica-validity-factor": "0",
+    "repl-diskless-sync-delay": "0",
+    "aof-load-truncated": "yes",
+}
+
+
+class ValkeyCluster:
+    """Its nodes by port. Whoever stops one starts it again, or leaves it to the failover."""
+
+    def __init__(self, nodes: dict[int, ServerProcess]) -> None:
+        self.nodes = nodes
+        self.clients = {port: redis.Redis(port=port, socket_timeout=1) for port in nodes}
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in self.nodes)
+
+    def form(self) -> None:
+        """Masters with their slots, and a replica for each."""
+        first, *others = self.clients
+        masters = list(self.clients)[:MASTERS]
+        for number, port in enumerate(masters):
+            begin, end = (SLOTS * n // MASTERS for n in (number, number + 1))
+            self.ask(port, "ADDSLOTSRANGE", begin, end - 1)
+        for epoch, port in enumerate(self.clients, 1):
+            self.ask(port, "SET-CONFIG-EPOCH", epoch)
+        for port in others:
+            self.ask(port, "MEET", "127.0.0.1", first)
+        wait_until(
+            lambda: all(len(self.ask(port, "NODES").splitlines()) == len(self.nodes) for port in self.nodes),
+            "they met",
+        )
+        for master, replica in zip(masters, list(self.clients)[MASTERS:], strict=True):
+            self.ask(replica, "REPLICATE", self.ask(master, "MYID"))
+        wait_until(self.is_whole, "the cluster is whole")
+
+    def ask(self, port: int, *command: str | int) -> str:
+        """What a node says to a CLUSTER command."""
+        return _ask(self.clients[port], "CLUSTER", *command)
+
+    def masters(self) -> list[int]:
+        """Ports of the masters that are up."""
+        return [port for port in self.nodes if self._is(port, "master")]
+
+    def master_of(self, key: str) -> int | None:
+        """The port of the master that has the key now, where there is one."""
+        for port in self.masters():
+            with suppress(redis.RedisError):
+                self.clients[port].exists(key)
+                return port
+        return None
+
+    def migrate(self, key: str, source: int, target: int) -> None:
+        """Move the key's slot at once, as Valkey does it from version 9 on; under way when this returns."""
+        slot = self._slot(key)
+        self.ask(source, "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self.ask(target, "MYID"))
+
+    def migrate_by_keys(self, key: str, source: int, target: int) -> None:
+        """Move the key's slot key by key, as every version does."""
+        slot, ids = self._slot(key), {port: self.ask(port, "MYID") for port in self.masters()}
+        self.ask(target, "SETSLOT", slot, "IMPORTING", ids[source])
+        self.ask(source, "SETSLOT", slot, "MIGRATING", ids[target])
+        client = self.clients[source]
+        while names := client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 20):  # type: ignore[no-untyped-call]
+            client.migrate("127.0.0.1", target, names, 0, 5000)
+        for port in (target, source, *(ids.keys() - {source, target})):
+            self.ask(port, "SETSLOT", slot, "NODE", ids[target])
+
+    def _slot(self, key: str) -> int:
+        return int(self.clients[next(iter(self.clients))].cluster("KEYSLOT", key))
+
+    def is_whole(self) -> bool:
+        """Every slot is served, every master has a replica that is in step, and all agree."""
+        masters = self.masters()
+        return (
+            len(masters) == MASTERS
+            and all(self._is_ok(port) for port in self.nodes)
+            and all(self._has_replica(port) for port in masters)
+        )
+
+    def _is(self, port: int, role: str) -> bool:
+        with suppress(redis.RedisError):
+            return bool(self.clients[port].info("replication")["role"] == role)
+        return False
+
+    def _is_ok(self, port: int) -> bool:
+        with suppress(redis.RedisError):
+            return "cluster_state:ok" in self.ask(port, "INFO")
+        return False
+
+    def _has_replica(self, port: int) -> bool:
+        with suppress(redis.RedisError):
+            info = self.clients[port].info("replication")
+            return bool(info["connected_slaves"] and info["slave0"]["state"] == "online")
+        return False
+
+
+def _ask(client: redis.Redis, *command: str | int) -> str:
+    return bytes(client.execute_command(*command)).decode()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def running(home: Path) -> Iterator[ValkeyCluster]:
+    """A cluster that is whole."""
+    nodes = {}
+    with ExitStack() as stack:
+        for number in range(2 * MASTERS):
+            port = free_port()
+            process = ServerProcess(Valkey(home / f"node-{number}", port, DIRECTIVES))
+            stack.callback(process.kill)
+            process.start()
+            nodes[port] = process
+        cluster = ValkeyCluster(nodes)
+        cluster.form()
+        yield cluster
