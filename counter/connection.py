@@ -49,10 +49,7 @@ def connect_for_console() -> redis.Redis:
 
 def connect_to_broker() -> redis.Redis:
     """The same for the Redis that carries Celery's messages and beat's sign of life."""
-    retry = Retry(NoBackoff(), 1)
-    return _connect_to(
-        settings.CELERY_BROKER_URL, CONSOLE_TIMEOUT_SECONDS, retry, **settings.CELERY_BROKER_USE_SSL
-    )
+    return _connect_to(settings.CELERY_BROKER_URL, CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
 
 
 def is_cluster() -> bool:
@@ -141,7 +138,7 @@ def _as_lost_connection() -> Iterator[None]:
 
 def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
     if not is_cluster():
-        return _connect_to(settings.REDIS_URL, timeout, retry, **settings.REDIS_TLS, **options)
+        return _connect_to(settings.REDIS_URL, timeout, retry, **options)
 
     def connect() -> Cluster:
         nodes, of_url = cluster_nodes()

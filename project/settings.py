@@ -4,7 +4,6 @@ import logging
 import os
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 from csp import constants as csp

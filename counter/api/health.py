@@ -3,6 +3,7 @@
 from functools import cache
 
 from confluent_kafka.admin import AdminClient
+from django.conf import settings
 from django.http import HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.permissions import AllowAny
