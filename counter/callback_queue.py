@@ -44,6 +44,7 @@ class CallbackQueue:
         self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
         self._broker = redis.Redis.from_url(
             settings.CELERY_BROKER_URL,
+            **settings.CELERY_BROKER_USE_SSL,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),

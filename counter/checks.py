@@ -24,8 +24,8 @@ def check_redis_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         return []
     return [
         Error(
-            f"REDIS_URL is {settings.REDIS_URL!r}, which is not the url of a Redis or Valkey.",
-            hint="Write it like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379 for a cluster.",
+            "REDIS_URL is not the url of a Redis or Valkey.",  # it may hold a password, so it is not shown
+            hint="Like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379; rediss is with TLS.",
             id="tally.E001",
         )
     ]

@@ -81,6 +81,11 @@ def refresh(client: redis.Redis) -> None:
             client.nodes_manager.initialize()
 
 
+def tls_options(url: str) -> dict[str, Any]:
+    """What a client for that url is told about TLS: nothing where it asks for none."""
+    return settings.REDIS_TLS if url.startswith("rediss") else {}
+
+
 def cluster_nodes() -> tuple[list[tuple[str, int]], dict[str, Any]]:
     """What REDIS_URL says of the cluster: host and port of each node, and the options for all of them."""
     url = urlsplit(settings.REDIS_URL)
@@ -88,7 +93,7 @@ def cluster_nodes() -> tuple[list[tuple[str, int]], dict[str, Any]]:
     nodes = [parse_url(f"redis://{user}{at}{host}") for host in hosts.split(",")]  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {name: nodes[0][name] for name in ("username", "password") if name in nodes[0]}
     if url.scheme.startswith("rediss"):
-        options["ssl"] = True
+        options |= {"ssl": True} | settings.REDIS_TLS
     return [(node["host"], node.get("port", 6379)) for node in nodes], options
 
 
@@ -152,5 +157,10 @@ def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
 
 def _connect_to(url: str, timeout: float, retry: Retry, **options: Any) -> redis.Redis:
     return redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry, **options
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=retry,
+        **tls_options(url),
+        **options,
     )

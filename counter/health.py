@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
 
 from counter.connection import masters
+from counter.kafka import Complaint
 from counter.layout import misfit
 from counter.store import CountStore
 
@@ -52,12 +53,13 @@ def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str
         yield "Redis can't write its append-only file: look at its log and its disk"
 
 
-def kafka_problems(client: AdminClient) -> Iterator[str]:
+def kafka_problems(client: AdminClient, complaint: Complaint) -> Iterator[str]:
     """What keeps Kafka from taking records; nothing when a broker answers."""
     try:
         client.list_topics(timeout=KAFKA_SECONDS)
     except KafkaException as error:
-        yield f"Kafka does not answer: {error.args[0].str()}"
+        client.poll(0)
+        yield f"Kafka does not answer: {complaint.explain(error.args[0])}"
 
 
 def publishing_problems(client: redis.Redis) -> Iterator[str]:

@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
-from counter.connection import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster
+from counter.connection import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster, tls_options
 from counter.keys import Bucket
 
 
@@ -45,6 +45,7 @@ class OneNode:
     def __init__(self) -> None:
         pool = ConnectionPool.from_url(
             settings.REDIS_URL,
+            **tls_options(settings.REDIS_URL),
             socket_timeout=None,
             socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),

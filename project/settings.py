@@ -2,9 +2,11 @@
 
 import logging
 import os
+import ssl
 from pathlib import Path
 
 from celery.schedules import crontab
+from csp import constants as csp
 
 from project.environment import Environment
 
@@ -19,8 +21,7 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
-# As ops/nginx/tally.conf sets it, whatever its caller sent. Without it no form passes over TLS.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
 
 # What Tally counts with
 
@@ -28,6 +29,27 @@ REDIS_URL = env.str("REDIS_URL", default=f"redis://127.0.0.1:{env.int('REDIS_POR
 KAFKA_BOOTSTRAP_SERVERS = env.str(
     "KAFKA_BOOTSTRAP_SERVERS", default=f"127.0.0.1:{env.int('KAFKA_PORT', default=9092)}"
 )
+# Files in PEM: whom to trust, and for servers that ask for one a certificate and its key
+REDIS_SSL_CA = env.str("REDIS_SSL_CA", default="")
+REDIS_SSL_CERT = env.str("REDIS_SSL_CERT", default="")
+REDIS_SSL_KEY = env.str("REDIS_SSL_KEY", default="")
+# What redis-py is told beside a url of TLS.
+REDIS_TLS = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True} | {
+    name: path
+    for name, path in {
+        "ssl_ca_certs": REDIS_SSL_CA,
+        "ssl_certfile": REDIS_SSL_CERT,
+        "ssl_keyfile": REDIS_SSL_KEY,
+    }.items()
+    if path
+}
+KAFKA_SECURITY_PROTOCOL = env.str("KAFKA_SECURITY_PROTOCOL", default="PLAINTEXT")
+KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="")
+KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", default="")
+KAFKA_SASL_PASSWORD = env.str("KAFKA_SASL_PASSWORD", default="")
+KAFKA_SSL_CA = env.str("KAFKA_SSL_CA", default="")
+KAFKA_SSL_CERT = env.str("KAFKA_SSL_CERT", default="")
+KAFKA_SSL_KEY = env.str("KAFKA_SSL_KEY", default="")
 KAFKA_CLIENT_RACK = env.str("KAFKA_CLIENT_RACK", default="")
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
@@ -63,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -71,6 +94,31 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.request_log.RequestLog",
 ]
+
+# What a browser is told. All scripts and styles are files of ours.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.SELF],
+        "img-src": [csp.SELF, "data:"],  # the icons in the styles of the API's page
+        "object-src": [csp.NONE],
+        "base-uri": [csp.NONE],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+if BEHIND_TLS:
+    # As ops/nginx/tally.conf sets it, whatever its caller sent: without a proxy that does so, anybody could.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # which are asked from inside
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+# Browsers' list of hosts for which TLS is a must is for whole domains, and for their owner to decide on.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 TEMPLATES = [
     {
@@ -146,6 +194,7 @@ DJANGO_STRUCTLOG_CELERY_TASK_RETRY_LOG_LEVEL = logging.DEBUG
 # Celery
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+CELERY_BROKER_USE_SSL = REDIS_TLS if CELERY_BROKER_URL.startswith("rediss") else {}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -178,6 +227,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     }
 }
-REDBEAT_REDIS_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 5, "retry_period": 10}
+REDBEAT_REDIS_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "retry_period": 10,
+} | CELERY_BROKER_USE_SSL
 # Five loops, so that one slow loop does not cost the lead; a dead leader is replaced after it.
 REDBEAT_LOCK_SECONDS = 25

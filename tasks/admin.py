@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 from counter import keys
 from counter.console.level import Level
 from counter.console.panels import Fact, panel
+from counter.kafka import client_config
 from counter.minute import SECONDS
-from tasks.brokers import KafkaAway, client_config
+from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord
 

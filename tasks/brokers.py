@@ -1,10 +1,6 @@
-"""What every client of Kafka is told, and what its errors mean."""
-
-import os
-import socket
+"""What the errors of Kafka's clients mean."""
 
 from confluent_kafka import KafkaError, KafkaException
-from django.conf import settings
 
 
 class KafkaAway(Exception):
@@ -24,17 +20,6 @@ _FENCED = {
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.INVALID_PRODUCER_ID_MAPPING,
 }
-
-
-def client_config() -> dict[str, str | int | float | bool]:
-    """The configuration that every client of Kafka shares."""
-    return {
-        "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "client.id": f"tally-{socket.gethostname()}-{os.getpid()}",
-        "client.rack": settings.KAFKA_CLIENT_RACK,
-        # What matters comes as an exception; the rest is a line for every failed attempt to connect.
-        "log_level": 2,
-    }
 
 
 def triage(exception: KafkaException) -> Exception | None:

@@ -9,7 +9,8 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from tasks.brokers import KafkaAway, client_config
+from counter.kafka import client_config
+from tasks.brokers import KafkaAway
 from tasks.records import UniqueCount
 from tasks.topics import UNIQUE_COUNTS
 

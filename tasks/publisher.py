@@ -13,9 +13,10 @@ from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from counter.kafka import Complaint, client_config
 from counter.minute import Minute
 from tasks import metrics
-from tasks.brokers import KafkaAway, StartOver, client_config, triage
+from tasks.brokers import KafkaAway, StartOver, triage
 from tasks.records import UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 
@@ -46,9 +47,11 @@ class Transaction:
     def __init__(self, keep_alive: Callable[[], None]) -> None:
         self._keep_alive = keep_alive
         self._offsets: list[int] = []
+        self._complaint = Complaint()
         self._producer = Producer(
             client_config()
             | {
+                "error_cb": self._complaint,
                 "transactional.id": TRANSACTIONAL_ID,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "compression.type": "lz4",
@@ -141,6 +144,7 @@ class Transaction:
                 if failure := triage(error):
                     raise failure from error
                 if time.monotonic() > deadline:
-                    raise KafkaAway(str(error)) from error
+                    self._producer.poll(0)
+                    raise KafkaAway(self._complaint.explain(error.args[0])) from error
                 metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tasks.brokers import client_config
+from counter.kafka import client_config
 
 UNIQUE_COUNTS = "unique-counts"
 ID_COUNTS = "id-counts"

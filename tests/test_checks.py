@@ -1,9 +1,11 @@
 """Wrong settings are told when a process starts."""
 
 import os
+import secrets
 import subprocess
 import sys
 
+import httpx
 import pytest
 import redis
 from django.core.checks import run_checks
@@ -12,6 +14,7 @@ from pytest_django import Settings
 from embedded.ports import free_port
 from tests.conftest import HOME
 from tests.processes import BIN, ROOT, Process, run, wait_until
+from tests.web import manage, serving
 
 
 def found(**options: list[str]) -> set[str]:
@@ -38,6 +41,65 @@ def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, 
     assert found() == set()
     setattr(settings, name, value)
     assert found() == {id}
+
+
+SASL = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": "tally",
+    "KAFKA_SASL_PASSWORD": "secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "id"),
+    [
+        ({"REDIS_SSL_CA": __file__}, "tally.E021"),
+        ({"REDIS_URL": "rediss://a", "REDIS_SSL_CA": "/nowhere"}, "tally.E021"),
+        ({"REDIS_URL": "rediss://a", "REDIS_SSL_CERT": __file__}, "tally.E021"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "tally.E022"),
+        ({"KAFKA_SSL_CA": __file__}, "tally.E022"),
+        ({"KAFKA_SASL_PASSWORD": "secret"}, "tally.E022"),
+        (SASL | {"KAFKA_SASL_PASSWORD": ""}, "tally.E022"),
+        (SASL | {"KAFKA_SASL_MECHANISM": "SCRAM"}, "tally.E022"),
+        (SASL | {"KAFKA_SSL_KEY": __file__}, "tally.E022"),
+    ],
+)
+def test_what_would_not_protect_is_found(settings: Settings, wrong: dict[str, str], id: str) -> None:
+    for name, value in wrong.items():
+        setattr(settings, name, value)
+    assert found() == {id}
+
+
+@pytest.mark.parametrize(
+    "right", [SASL, {"REDIS_URL": "rediss://a", "REDIS_SSL_CERT": __file__, "REDIS_SSL_KEY": __file__}]
+)
+def test_what_protects_is_right(settings: Settings, right: dict[str, str]) -> None:
+    for name, value in right.items():
+        setattr(settings, name, value)
+    assert found() == set()
+
+
+def test_a_password_in_a_wrong_url_is_not_shown(settings: Settings) -> None:
+    settings.REDIS_URL = "redi://tally:secret@host"
+    assert "secret" not in " ".join(map(str, run_checks()))
+
+
+def test_production_behind_tls_has_nothing_to_complain_about() -> None:
+    env = {"SECRET_KEY": secrets.token_urlsafe(50), "BEHIND_TLS": "true"}
+    assert "no issues" in manage("check", "--deploy", "--fail-level", "WARNING", **env)
+
+
+def test_nobody_is_believed_to_come_over_tls_by_his_word() -> None:
+    with serving() as url:
+        answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
+        assert "Strict-Transport-Security" not in answer.headers
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    with serving("asgi", 1, BEHIND_TLS="true") as url:
+        assert httpx.get(f"{url}/admin/login/").headers["Location"].startswith("https://")
+        answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
+        assert "Secure" in answer.headers["Set-Cookie"]
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
 
 
 def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:

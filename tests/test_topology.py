@@ -41,6 +41,7 @@ CALLER = (
 BEAT = "celery --quiet -A project beat --pidfile="
 READY = " ready."
 ALERT = "TallyRedisDown"
+REFUSED = "Connection refused"
 CLIENTS = 3
 START_SECONDS = 120
 DRAIN_SECONDS = 60
@@ -176,7 +177,9 @@ def test_a_web_server_that_dies_costs_no_more_than_the_calls_it_had(topology: To
     with topology.load() as load:
         load.wait_for(CALLS)
         topology.webs["web-1"].kill()
-        load.wait_for(2 * CALLS)
+        wait_until(
+            lambda: topology.nginx.output.count(REFUSED) > 2 * CLIENTS, "nginx tries it, again and again"
+        )
     assert load.calls.unknown.total() <= CLIENTS
     assert load.refused == 0
     topology.webs["web-1"].start()

@@ -3,7 +3,6 @@
 from functools import cache
 
 from confluent_kafka.admin import AdminClient
-from django.conf import settings
 from django.http import HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.permissions import AllowAny
@@ -17,6 +16,7 @@ from counter.api.bodies import TroubleBody
 from counter.connection import connect_for_accept
 from counter.exposition import scrape
 from counter.health import Watch, kafka_problems, problems, publishing_problems
+from counter.kafka import Complaint, client_config
 
 ACCEPTING = "redis"
 
@@ -25,11 +25,12 @@ ACCEPTING = "redis"
 def watch() -> Watch:
     """The one of this process."""
     client = connect_for_accept()
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS, "log_level": 2})
+    complaint = Complaint()
+    admin = AdminClient(client_config() | {"error_cb": complaint})
     return Watch(
         {
             ACCEPTING: lambda: problems(client),
-            "kafka": lambda: kafka_problems(admin),
+            "kafka": lambda: kafka_problems(admin, complaint),
             "publishing": lambda: publishing_problems(client),
         }
     )

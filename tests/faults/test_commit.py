@@ -10,10 +10,11 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from django.conf import settings as django_settings
 
+from counter.kafka import client_config
 from counter.minute import Minute
 from counter.store import Stats
 from tasks import published_log, publisher, steps
-from tasks.brokers import KafkaAway, StartOver, client_config
+from tasks.brokers import KafkaAway, StartOver
 from tasks.flush import Flush
 from tasks.publisher import TRANSACTIONAL_ID
 from tasks.records import UniqueCount

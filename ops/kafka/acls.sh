@@ -1,0 +1,20 @@
+#!/bin/sh
+# What each role may do in Kafka, as an administrator tells it once the topics are there:
+#
+#     ops/kafka/acls.sh kafka-acls.sh --bootstrap-server kafka:9092 --command-config admin.properties
+#
+# The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default.
+set -eu
+
+# Only looks: at its health, and at how the output ends.
+"$@" --add --allow-principal User:tally-web --operation Read --operation Describe --topic unique-counts
+"$@" --add --allow-principal User:tally-web --operation Describe --topic id-counts
+
+# The one writer of the output. Its transactional id is the fence: nobody else may take it.
+"$@" --add --allow-principal User:tally-worker --operation Read --operation Write --operation Describe --topic unique-counts
+"$@" --add --allow-principal User:tally-worker --operation Write --operation Describe --topic id-counts
+"$@" --add --allow-principal User:tally-worker --operation Write --operation Describe --transactional-id tally-flush
+
+# Makes the topics, and looks at them: manage.py create_topics, last, rebuild_history.
+"$@" --add --allow-principal User:tally-admin --operation Create --operation Read --operation Describe --topic unique-counts
+"$@" --add --allow-principal User:tally-admin --operation Create --operation Describe --topic id-counts

@@ -1,0 +1,113 @@
+"""`ops/redis/users.acl`: each role can do its work, and no more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from counter.connection import connect, connect_for_accept
+from counter.exposition import RedisCollector
+from counter.health import problems
+from counter.minute import Minute
+from counter.reading import PendingMinutes
+from counter.recorder import Recorder
+from counter.store import CountStore
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tests.acl import users
+from tests.processes import ServerProcess, run
+
+PASSWORD = "not-to-be-seen"
+FORBIDDEN = {
+    "web": [
+        "UNLINK 202601010000_1",
+        "DEL 202601010000_1",
+        "SET tally:settled 202601010000",
+        "DEL tally:pending",
+        "FLUSHALL",
+        "KEYS *",
+        "CONFIG GET *",
+        "SET elsewhere 1",
+    ],
+    "worker": ["FLUSHALL", "CONFIG SET appendonly no", "SET elsewhere 1", "KEYS *", "SHUTDOWN"],
+    "beat": ["FLUSHALL", "GET 202601010000_1", "SET tally:sealed 202601010000", "CONFIG GET *"],
+    "exporter": ["SET tally:sealed 202601010000", "GET 202601010000_1", "FLUSHALL"],
+}
+
+
+class AclValkey(Valkey):
+    """Lets in who has a name and a password."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir()
+        (home / "users.acl").write_text(users(PASSWORD))
+        super().__init__(home, free_port(), {"aclfile": str(home / "users.acl")})
+
+    def url_for(self, role: str) -> str:
+        return f"redis://tally-{role}:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    @property
+    def url(self) -> str:
+        return self.url_for("admin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AclValkey]:
+    server = AclValkey(tmp_path_factory.mktemp("acl") / "valkey")
+    with run(ServerProcess(server)):
+        yield server
+
+
+def denied(server: AclValkey) -> object:
+    """What was denied last, and to whom."""
+    with redis.Redis.from_url(server.url) as admin:
+        return admin.acl_log(3)
+
+
+def accept(server: AclValkey, settings: Settings) -> Minute:
+    settings.REDIS_URL = server.url_for("web")
+    Recorder(connect_for_accept()).record([1, 2, 2])
+    return CountStore(connect()).pending()[-1]
+
+
+def test_web_counts_and_looks(server: AclValkey, settings: Settings) -> None:
+    minute = accept(server, settings)
+    assert list(problems(connect_for_accept())) == []
+    assert str(minute) in [str(each.minute) for each in PendingMinutes(connect()).list()]
+    assert CountStore(connect()).halted() is None
+
+
+def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings) -> None:
+    minute = accept(server, settings)
+    settings.REDIS_URL = server.url_for("worker")
+    store = CountStore(connect())
+    store.begin_at(minute)
+    store.seal(minute)
+    store.check(minute, store.stats([minute])[0])
+    assert dict(pair for chunk in store.counts(minute) for pair in chunk)[2] >= 2
+    list(store.settle(minute))
+    assert minute not in store.pending()
+
+
+def test_the_exporter_reads(server: AclValkey, settings: Settings) -> None:
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("exporter")
+    up = next(iter(RedisCollector(connect()).collect()))
+    assert [sample.value for sample in up.samples] == [1], denied(server)
+
+
+@pytest.mark.parametrize(
+    ("role", "command"), [(role, command) for role, commands in FORBIDDEN.items() for command in commands]
+)
+def test_a_role_may_do_no_more(server: AclValkey, role: str, command: str) -> None:
+    with (
+        redis.Redis.from_url(server.url_for(role)) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command.split())
+
+
+def test_nobody_comes_in_without_a_password(server: AclValkey) -> None:
+    with redis.Redis(port=server.port) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
