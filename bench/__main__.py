@@ -24,10 +24,11 @@ class Size:
     seconds: float
     ids: tuple[int, ...]
     flushed_ids: int
+    events: int
 
 
-QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000)
-FULL = Size(rounds=5, seconds=6, ids=growth.IDS, flushed_ids=600_000)
+QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000, events=500_000)
+FULL = Size(rounds=5, seconds=6, ids=growth.IDS, flushed_ids=600_000, events=10_000_000)
 LAG_SECONDS, LOAD_SECONDS = 380, 600
 
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 def measure(size: Size) -> report.Results:
     """All that needs no minute of the clock."""
-    with fresh(kafka=False) as back:
+    with fresh(kafka=True) as back:
         results = report.Results(describe(), throughput.measure(back, size.rounds, size.seconds))
         if size is FULL:
             with web(Contender.HOT, back.folder) as hot:
@@ -59,6 +60,10 @@ def measure(size: Size) -> report.Results:
     with fresh(kafka=True) as back:
         say("ids")
         results.flushes = growth.by_ids(back.client, size.ids)
+        back.client.flushall()
+        say("a backlog of events")
+        results.drained = growth.drain(size.events)
+        back.client.flushall()
         results.attacks[latency.FLUSH] = latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
 

@@ -6,12 +6,12 @@ With `fill` the minute is only filled and sealed.
 import json
 import sys
 import time
-from pathlib import Path
 
 import django
 
 django.setup()
 
+from bench.machine import peak  # noqa: E402
 from counter.connection import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
 from counter.minute import Minute  # noqa: E402
 from counter.recorder import Recorder  # noqa: E402
@@ -34,12 +34,6 @@ def main(ids: int, *, only_fill: bool) -> None:
         Flush(store).run()
     seconds = time.perf_counter() - begin
     print(json.dumps({"seconds": seconds, "megabytes": peak(), "used_memory": used}))
-
-
-def peak() -> float:
-    """The most memory that this process has had, in megabytes: ru_maxrss would be that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def fill(store: CountStore, ids: int) -> Minute:

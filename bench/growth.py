@@ -34,6 +34,26 @@ def by_connections(url: str, seconds: float) -> dict[int, float]:
     return {count: calls_per_second(url, seconds, count) for count in CONNECTIONS}
 
 
+@dataclass(frozen=True)
+class Drained:
+    """A backlog of so many events, counted by one consolidator."""
+
+    events: int
+    seconds: float
+    megabytes: float
+    """Its peak"""
+    samples: list[tuple[float, int]]
+    """(seconds, events counted by then)"""
+
+
+def drain(events: int) -> Drained:
+    """Append the backlog, then count it."""
+    command = [sys.executable, "-m", "bench.drain", str(events)]
+    subprocess.run([*command, "fill"], cwd=ROOT, check=True)
+    seen = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    return Drained(events, seen["seconds"], seen["megabytes"], seen["samples"])
+
+
 def by_ids(client: redis.Redis, steps: tuple[int, ...]) -> list[Flushed]:
     """A minute of each size."""
     return [flush(client, ids) for ids in steps]

@@ -24,6 +24,12 @@ def describe() -> dict[str, str]:
     }
 
 
+def peak() -> float:
+    """The most memory that this process has had, in megabytes: ru_maxrss would be that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

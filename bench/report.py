@@ -11,7 +11,7 @@ from pygal.style import CleanStyle
 
 from bench import latency, throughput
 from bench.endurance import Endurance
-from bench.growth import Flushed
+from bench.growth import Drained, Flushed
 from bench.load import Attack
 from bench.servers import Contender
 from bench.throughput import Rates, ratio
@@ -27,6 +27,7 @@ class Results:
     rates: Rates
     attacks: dict[str, Attack] = field(default_factory=dict)
     flushes: list[Flushed] = field(default_factory=list)
+    drained: Drained | None = None
     connections: dict[int, float] = field(default_factory=dict)
     endurance: Endurance | None = None
 
@@ -59,6 +60,7 @@ def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
         (hot, str(Contender.HELLO), 0.80),
         (hot, str(Contender.NGINX), 0.50),
         (hot, throughput.HOT_EVERYSEC, 0.85),
+        (str(Contender.EVENTS), hot, 0.80),
         (throughput.BATCH, throughput.INCR, 0.45),
         (hot, str(Contender.DJANGO), 1.0),
         (hot, str(Contender.NAIVE), 1.0),
@@ -84,6 +86,10 @@ def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
         yield "… memory of the worker", f"{of.worker_megabytes:.0f} MB", "", "flat"
         yield "… Redis's memory for an id", f"{of.redis_bytes:.0f} bytes", "", "90" if of.ids >= 10**5 else ""
         yield "… longest command of Redis", f"{of.longest_milliseconds:.1f} ms", "", "5 ms"
+    if drained := results.drained:
+        rate = f"{drained.events / drained.seconds:,.0f} a second"
+        yield f"a backlog of {drained.events:,} events, one consolidator", rate, "", "150,000"
+        yield "… its memory", f"{drained.megabytes:.0f} MB", "", "flat"
     if results.endurance:
         lags = results.endurance.lags
         yield (
@@ -123,6 +129,13 @@ def save(results: Results) -> None:
         "Redis's memory in megabytes, by ids",
         {"key and index": [(f.ids, f.redis_bytes * f.ids / 2**20) for f in results.flushes]},
     )
+    if results.drained:
+        _plot(
+            "drain",
+            "Events counted of a backlog, by seconds",
+            {"one consolidator": [(seconds, count) for seconds, count in results.drained.samples]},
+            log=False,
+        )
     if results.endurance:
         _plot(
             "web",

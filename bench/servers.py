@@ -20,6 +20,7 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 
 START_SECONDS = 60
+EVENT_MODE = "ACCEPT_SINK=kafka"
 NGINX_CONF = """
 worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
@@ -38,6 +39,7 @@ class Contender(StrEnum):
     NGINX = "nginx"
     HELLO = "hello-world"
     HOT = "hot path"
+    EVENTS = "hot path, events"
     DJANGO = "Django's view"
     NAIVE = "naive"
 
@@ -67,9 +69,8 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             server.prepare()
             stack.enter_context(process(server.command, server.is_ready))
         for command in ("migrate", "create_topics") if kafka else ("migrate",):
-            subprocess.run(
-                [sys.executable, "manage.py", command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-            )
+            manage = ["env", EVENT_MODE, sys.executable, "manage.py", command]
+            subprocess.run(manage, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         yield Backing(folder, valkey, stack.enter_context(redis.Redis.from_url(valkey.url)))
 
 
@@ -104,6 +105,8 @@ def _command(name: Contender, folder: Path, port: int) -> list[str]:
             return [*granian.split(), "wsgi", "project.wsgi:application"]
         case Contender.HOT:
             return [*granian.split(), "asgi", "project.asgi:application"]
+        case Contender.EVENTS:
+            return ["env", EVENT_MODE, *granian.split(), "asgi", "project.asgi:application"]
         case Contender.HELLO:
             return [*granian.split(), "asgi", "bench.hello:application"]
 

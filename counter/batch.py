@@ -5,12 +5,10 @@ number, and the script answers a repeated number without counting again. So afte
 batch is sent again, as often as needed: it counts once.
 """
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 from redis.exceptions import (
     AskError,
@@ -24,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from counter.keys import WHOLE, Bucket
 from counter.minute import EPOCH, Minute
+from counter.script import Script
 
 MAX_IDS = 1000
 """Ids a script: a long script stalls every other caller, and Lua's `unpack` ends below 8,000."""
@@ -41,8 +40,8 @@ REPEATABLE = (
 """After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
 Any other error is an answer, and it was not counted."""
 
-SCRIPT = (Path(__file__).parent / "lua" / "accept.lua").read_text()
-SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_ACCEPT = Script("accept", shared=("count",))
+SCRIPT, SHA = _ACCEPT.text, _ACCEPT.sha
 _REFUSED = 0
 
 DEADLINE_SECONDS = 0.8

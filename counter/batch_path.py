@@ -1,50 +1,56 @@
 """The batch call beside the hot path: a small ASGI app in front of Django's.
 
 A batch has no need to wait for others, so it doesn't go through the batcher, and single calls don't wait
-behind it. It has writers and connections of its own.
+behind it.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from django.conf import settings
 
-from counter import id_batch, keys, refusals
+from counter import id_batch, refusals
 from counter.answer import send_answer, send_problem
 from counter.batch import Unavailable
-from counter.committer import Committer
-from counter.delivery import rounds
+from counter.delivery import Done, Parts, rounds
 from counter.hot_path import App, Receive, Scope, Send
 from counter.id_batch import BadBatch, Receipt, read_ids
-from counter.nodes import Nodes
 from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
 
-COMMITTERS = 2
-"""Scripts under way at a time: while Redis runs one, the next is made ready."""
-
 WAIT_SECONDS = 3.0
-"""For a committer, after which the call is refused: about a hundred of the largest batches come first."""
+"""For a sink, after which the call is refused: about a hundred of the largest batches come first."""
 
 MEDIA_TYPES = {id_batch.JSON.encode(): id_batch.JSON, id_batch.NDJSON.encode(): id_batch.NDJSON}
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
 
 
+class PartSink(Protocol):
+    """Where the parts of a batch are recorded."""
+
+    async def commit(self, parts: Parts, done: Done) -> None:
+        """Record them, and say of each what became of it as soon as that is known."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the server."""
+        ...
+
+
 class BatchPath:
     """Answers the batch call, and hands to `app` all else, also what is to be refused for its headers.
 
-    Belongs to one event loop. `connect` makes nodes.
+    Belongs to one event loop. As many batches are under way at a time as there are `sinks`.
     """
 
-    def __init__(self, app: App, connect: Callable[[], Nodes]) -> None:
+    def __init__(self, app: App, sinks: Sequence[PartSink]) -> None:
         self._app = app
-        buckets = keys.buckets(settings.REDIS_BUCKETS)
-        self._buckets = len(buckets)
-        self._committers = [Committer(connect(), buckets, keeps_replies=True) for _ in range(COMMITTERS)]
-        self._free: asyncio.Queue[Committer] = asyncio.Queue()
-        for committer in self._committers:
-            self._free.put_nowait(committer)
+        self._sinks = sinks
+        self._free: asyncio.Queue[PartSink] = asyncio.Queue()
+        for sink in sinks:
+            self._free.put_nowait(sink)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -68,35 +74,35 @@ class BatchPath:
                 await send_answer(200, id_batch.JSON, json.dumps(receipt.answer).encode(), send)
 
     async def stop(self) -> None:
-        """Let go of Redis."""
-        for committer in self._committers:
-            await committer.stop()
+        """Let go of the servers."""
+        for sink in self._sinks:
+            await sink.stop()
 
     async def _count(self, ids: list[int]) -> Receipt:
         receipt = Receipt()
         try:
-            async with self._committer() as committer:
-                for parts in rounds(ids, self._buckets):
+            async with self._sink() as sink:
+                for parts in rounds(ids, settings.REDIS_BUCKETS):
                     if receipt.refused:
-                        receipt.refuse(parts)  # Redis is away: there is no time to find that out again
+                        receipt.refuse(parts)  # It is away: there is no time to find that out again
                     else:
-                        await committer.commit(parts, receipt.noting(parts))
+                        await sink.commit(parts, receipt.noting(parts))
         except Unavailable:
             receipt.refused = ids
         return receipt
 
     @asynccontextmanager
-    async def _committer(self) -> AsyncIterator[Committer]:
+    async def _sink(self) -> AsyncIterator[PartSink]:
         """One for this call alone. Raises Unavailable where none gets free in time."""
         try:
-            committer = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
+            sink = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
         except TimeoutError:
             refusals.UNAVAILABLE.add(why="too many batches are waiting")
             raise Unavailable("too many batches are waiting") from None
         try:
-            yield committer
+            yield sink
         finally:
-            self._free.put_nowait(committer)
+            self._free.put_nowait(sink)
 
 
 def _media_type(scope: Scope) -> str | None:

@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from counter.connection import CLUSTER_SCHEMES, connect, is_cluster
 from counter.health import problems
+from counter.sink import SINKS
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
@@ -49,12 +50,12 @@ def check_bootstrap_servers(app_configs: Sequence[AppConfig] | None, **kwargs: A
 @register()
 def check_sink(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E003: ACCEPT_SINK is none of the known ones."""
-    if settings.ACCEPT_SINK == "redis":
+    if settings.ACCEPT_SINK in SINKS:
         return []
     return [
         Error(
             f"ACCEPT_SINK is {settings.ACCEPT_SINK!r}.",
-            hint="The one there is: redis.",
+            hint=f"One of {', '.join(SINKS)}.",
             id="tally.E003",
         )
     ]

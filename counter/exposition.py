@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
@@ -72,6 +73,25 @@ class RedisCollector(Collector):
         yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
         for name, (help, value) in seen.items():
             yield GaugeMetricFamily(f"tally_{name}", help, float(value))
+        with suppress(RedisError):
+            yield from self._partitions()
+
+    def _partitions(self) -> Iterator[Metric]:
+        """In event mode: how far each partition of `requests` has been counted."""
+        store, label = CountStore(self._redis), ["partition"]
+        behind = GaugeMetricFamily(
+            "tally_partition_behind_seconds", "Since the append time that it has been read to", labels=label
+        )
+        offset = GaugeMetricFamily(
+            "tally_partition_next_offset", "Up to which its events are counted", labels=label
+        )
+        now = store.now()
+        for partition, positions in store.progress().positions().items():
+            last = min(positions, key=lambda position: position.next)
+            behind.add_metric([str(partition)], max(0.0, now - last.time / 1000))
+            offset.add_metric([str(partition)], last.next)
+        yield behind
+        yield offset
 
     def _waiting(self) -> dict[str, tuple[str, float]]:
         pending = PendingMinutes(self._redis).list()

@@ -49,7 +49,8 @@ class Receipt:
 
     minute: Minute | None = None
     accepted: int = 0
-    unique: int = 0
+    unique: int | None = 0
+    """None where it can't be known yet: events are counted later."""
     refused: list[int] = field(default_factory=list)
     """The ids whose calls could not be counted."""
 
@@ -62,7 +63,8 @@ class Receipt:
             else:
                 self.minute = max(outcome.minute, self.minute or outcome.minute)
                 self.accepted += len(parts[number])
-                self.unique += outcome.new or 0
+                known = self.unique is not None and outcome.new is not None
+                self.unique = (self.unique or 0) + (outcome.new or 0) if known else None
 
         return note
 
@@ -77,7 +79,7 @@ class Receipt:
 
     @property
     def cut_short(self) -> Problem:
-        """The answer when Redis went away."""
+        """The answer when Redis, or in event mode Kafka, went away."""
         return Problem(
             503,
             f"{self.accepted} calls are counted, the others could not be: repeat those in `refused` alone",

@@ -7,6 +7,9 @@ from typing import Any
 from confluent_kafka import KafkaError
 from django.conf import settings
 
+REQUESTS = "requests"
+"""The topic of event mode: one record for every accepted call."""
+
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION)
 
 

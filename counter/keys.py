@@ -60,6 +60,11 @@ class Bucket:
         """Sorted set of the minutes that have data, scored by themselves."""
         return self._name("pending")
 
+    @property
+    def requests(self) -> str:
+        """Hash, in event mode: `<partition>:next` and `:time`, how far each partition has been counted."""
+        return self._name("requests")
+
     def prefix(self, minute: Minute) -> str:
         """What the names of a minute's counts begin with: `<minute>_<id>`."""
         return f"{self.tag}{minute}_"

@@ -23,6 +23,7 @@ from counter.connection import is_cluster, master_of, masters
 from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
+from counter.progress import Progress
 
 HOLD_MILLISECONDS = 2000
 """How long one seal waits for the replicas, twice at most; then the flush tries again later."""
@@ -220,6 +221,10 @@ class CountStore:
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
         self._redis.delete(keys.FIRST, keys.ATTEMPTS, keys.HALTED)
+
+    def progress(self) -> Progress:
+        """How far events have been counted, in event mode."""
+        return Progress(self._redis)
 
     def lease(self) -> "Lease":
         """The right to be the one flusher; not yet taken."""

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
 LAUNCHER = ROOT / "bin" / "tally"
 PROGRAMS = ("web", "worker", "callbacks", "beat")
+EVENT_PROGRAMS = ("consolidate",)
+"""Beside those, in event mode."""
 
 
 class CannotRunError(Exception):
@@ -61,7 +63,9 @@ class System:
     @property
     def programs(self) -> dict[str, list[str]]:
         """The commands of Tally's own programs, by name."""
-        return {name: [str(LAUNCHER), name] for name in PROGRAMS}
+        is_event_mode = self.environment.get("ACCEPT_SINK") == "kafka"
+        names = PROGRAMS + EVENT_PROGRAMS if is_event_mode else PROGRAMS
+        return {name: [str(LAUNCHER), name] for name in names}
 
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""

@@ -27,7 +27,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for module in ("flush", "callbacks"):
+for module in ("flush", "markers", "callbacks"):
     app.autodiscover_tasks(["tasks"], related_name=module)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)

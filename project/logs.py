@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from counter import spans
@@ -110,7 +111,7 @@ def _any_of(secrets: Iterable[str]) -> re.Pattern[str]:
 
 def _secrets() -> Iterator[str]:
     for name in dir(settings):
-        value = getattr(settings, name) if name.isupper() else None
+        value = _setting(name) if name.isupper() else None
         if isinstance(value, str):
             found = value if SECRET_SETTING(name) else _password(value)
             if found and len(found) >= MIN_SECRET:
@@ -118,6 +119,13 @@ def _secrets() -> Iterator[str]:
     for database in settings.DATABASES.values():
         if len(password := database.get("PASSWORD") or "") >= MIN_SECRET:
             yield password
+
+
+def _setting(name: str) -> object:
+    try:
+        return getattr(settings, name)
+    except ImproperlyConfigured:  # an empty SECRET_KEY, which a command without need of it may have
+        return None
 
 
 def _password(text: str) -> str | None:

@@ -210,7 +210,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "tally.flush"
-CELERY_TASK_ROUTES = {"tasks.flush.*": "tally.flush", "tasks.callbacks.*": "tally.callbacks"}
+CELERY_TASK_ROUTES = {
+    "tasks.flush.*": "tally.flush",
+    "tasks.markers.*": "tally.flush",
+    "tasks.callbacks.*": "tally.callbacks",
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.
 CELERY_WORKER_ETA_TASK_LIMIT = 1000
@@ -225,7 +229,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(),
         # A tick that waited this long has been overtaken by the next one.
         "options": {"expires": 60},
-    }
+    },
+    # Nothing where there are no events.
+    "mark-minute": {
+        "task": "tasks.markers.mark_minute",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
 }
 REDBEAT_REDIS_OPTIONS = {
     "socket_timeout": 5,

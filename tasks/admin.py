@@ -16,10 +16,12 @@ from redbeat.schedulers import ensure_conf, get_redis
 from redis.exceptions import RedisError
 
 from counter import keys
+from counter.console.client import client
 from counter.console.level import Level
 from counter.console.panels import Fact, panel
 from counter.kafka import client_config
 from counter.minute import SECONDS
+from counter.store import CountStore
 from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord
@@ -31,6 +33,9 @@ WORKER_SECONDS = 1.0
 LATE_SECONDS = 90
 """Since the last tick: one has been missed."""
 
+
+BEHIND_SECONDS = 120
+"""Since the append time that a partition has been read to; a marker comes every 60."""
 
 HINT = "flush-closed-minutes"
 """The entry of beat's schedule."""
@@ -62,6 +67,23 @@ def kafka_panel() -> Iterator[Fact]:
         yield Fact("Last record", f"{last.record.minute}, offset {last.offset}" if last else "none yet")
         if last:
             yield Fact("Published", _ago(last.record.published_at))
+
+
+@panel("Events")
+def events_panel() -> Iterator[Fact]:
+    """Which partition of `requests` minutes wait for."""
+    store = CountStore(client())
+    try:
+        positions, now = store.progress().positions(), store.now()
+    except RedisError as error:
+        yield Fact("Progress", f"Redis does not answer: {error}", Level.BAD)
+        return
+    if not positions:
+        yield Fact("Sink", "calls are counted at once, there are no events")
+    for partition, of in sorted(positions.items(), key=lambda item: min(each.time for each in item[1])):
+        behind = now - min(each.time for each in of) / 1000
+        level = Level.WARN if behind > BEHIND_SECONDS else Level.OK
+        yield Fact(f"Partition {partition}", f"read to {_at(behind, now)}, offset {of[0].next:,}", level)
 
 
 @panel("Beat")
@@ -112,6 +134,10 @@ def _broker() -> Iterator[Connection]:
     with current_app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0)
         yield connection
+
+
+def _at(behind: float, now: float) -> str:
+    return _ago(datetime.fromtimestamp(now - behind, UTC)) if behind < now else "nothing yet"
 
 
 def _ago(moment: datetime) -> str:

@@ -8,8 +8,8 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 3   last       the last committed record of unique-counts -> the watermark, the minute W
 4   raise      tally:sealed = max(tally:sealed, W)
 5   leftovers  pending minutes <= W are already published: settle them (6e)
-6   the minutes W+1 ... now-1 (further, if further ones are sealed) in order, idle ones too, several to a
-    transaction where there is a backlog:
+6   the minutes W+1 ... the last that is over (tasks/closing.py; further, if further ones are sealed) in
+    order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
 6b  publish    begin; id-counts in chunks; the unique-counts record; commit
 6c  read back  the committed records are these; anything else: start over at 2, delete nothing
@@ -32,6 +32,7 @@ from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
+from tasks.closing import find_closing
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
@@ -142,15 +143,11 @@ class Flush:
                 for minute in self._store.pending(watermark):
                     self._settle(minute)
             with step("6.closed"):
-                last = self._last_closed(watermark)
+                self._closing = find_closing(self._store, log)
+                last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
             if last == watermark:
                 return False
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
-
-    def _last_closed(self, watermark: Minute) -> Minute:
-        """The last minute that is over, by Redis's clock or because it is sealed."""
-        closed = Minute.at(self._store.now()) - 1
-        return max(watermark, closed, self._store.sealed() or closed)
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
         """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
@@ -197,7 +194,8 @@ class Flush:
             with step("6b.id_counts"):
                 self._add_id_counts(transaction, minute, stats)
         with step("6b.unique_count"):
-            record = UniqueCount(minute, stats, datetime.now(UTC))
+            partitions = self._closing.partitions if minute <= self._closing.minute else 0
+            record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
             transaction.add_unique_count(record)
         return record
 

@@ -1,4 +1,4 @@
-"""What the flush counts of itself; see counter/metrics.py."""
+"""What the flush and the consolidator count of themselves; see counter/metrics.py."""
 
 from prometheus_client import Counter, Histogram
 
@@ -36,3 +36,6 @@ for counter, values in (
 ):
     for value in values:
         counter.labels(value)
+
+CONSOLIDATED = Counter("tally_consolidated_events", "Events that were counted")
+UNREADABLE = Counter("tally_unreadable_records", "Records of `requests` that someone else wrote")

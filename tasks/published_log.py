@@ -28,7 +28,7 @@ _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaE
 
 
 class NoTopic(Exception):
-    """`unique-counts` does not exist."""
+    """`unique-counts`, or another topic that was asked for, does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class PublishedLog:
     `init_transactions()`: before, an older flusher's transaction may still be committed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._topic = f"{prefix}{UNIQUE_COUNTS}"
         self._consumer = Consumer(
             client_config()
             | {
@@ -96,10 +97,20 @@ class PublishedLog:
         low, high = self._bounds()
         return map(_published, self._messages(low)) if low < high else iter(())
 
+    def count_partitions(self, topic: str) -> int:
+        """How many partitions a topic has at this moment."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=READ_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise _failure(error.args[0], topic) from error
+        if found.error:
+            raise _failure(found.error, topic)
+        return len(found.partitions)
+
     def _bounds(self) -> tuple[int, int]:
         try:
             bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(UNIQUE_COUNTS, PARTITION), timeout=READ_SECONDS
+                TopicPartition(self._topic, PARTITION), timeout=READ_SECONDS
             )
         except KafkaException as error:
             raise _failure(error.args[0]) from error
@@ -109,7 +120,7 @@ class PublishedLog:
 
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
         """From `start` to the end of the partition, which must lie beyond `beyond`."""
-        self._consumer.assign([TopicPartition(UNIQUE_COUNTS, PARTITION, start)])
+        self._consumer.assign([TopicPartition(self._topic, PARTITION, start)])
         deadline = time.monotonic() + READ_SECONDS
         seen = -1
         while time.monotonic() < deadline:
@@ -128,10 +139,11 @@ class PublishedLog:
 
 
 def _published(message: Message) -> Published:
-    return Published(UniqueCount.read(message.key(), message.value()), message.offset() or 0)
+    record = UniqueCount.read(message.key(), message.value(), message.headers())
+    return Published(record, message.offset() or 0)
 
 
-def _failure(error: KafkaError) -> Exception:
+def _failure(error: KafkaError, topic: str = UNIQUE_COUNTS) -> Exception:
     if error.code() in _NO_TOPIC:
-        return NoTopic("the topic unique-counts does not exist: run manage.py create_topics")
+        return NoTopic(f"the topic {topic} does not exist: run manage.py create_topics")
     return KafkaAway(error.str())

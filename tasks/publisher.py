@@ -17,7 +17,7 @@ from counter.kafka import Complaint, client_config
 from counter.minute import Minute
 from tasks import metrics
 from tasks.brokers import KafkaAway, StartOver, triage
-from tasks.records import UniqueCount, id_counts
+from tasks.records import Headers, UniqueCount, id_counts
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 
 TRANSACTIONAL_ID = "tally-flush"
@@ -40,19 +40,20 @@ class Transaction:
     """A fresh producer and its one transaction. Leave it without `commit`, and nothing of it is ever seen.
 
     Make it in the process that uses it: a producer does not survive `fork`. `keep_alive` is called every few
-    seconds at most, and what it raises ends the work. Every method may raise KafkaAway, StartOver or Fenced;
-    the transaction is of no more use then.
+    seconds at most, and what it raises ends the work. The names of its topics begin with `prefix`. Every
+    method may raise KafkaAway, StartOver or Fenced; the transaction is of no more use then.
     """
 
-    def __init__(self, keep_alive: Callable[[], None]) -> None:
+    def __init__(self, keep_alive: Callable[[], None], prefix: str = "") -> None:
         self._keep_alive = keep_alive
+        self._prefix = prefix
         self._offsets: list[int] = []
         self._complaint = Complaint()
         self._producer = Producer(
             client_config()
             | {
                 "error_cb": self._complaint,
-                "transactional.id": TRANSACTIONAL_ID,
+                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "compression.type": "lz4",
                 "linger.ms": 5,
@@ -92,13 +93,15 @@ class Transaction:
     def add_id_counts(self, minute: Minute, counts: list[tuple[int, int]]) -> None:
         """Add one chunk of a minute's (id, count)."""
         for key, value in id_counts(minute, counts):
-            self._produce(ID_COUNTS, key, value)
+            self._produce(f"{self._prefix}{ID_COUNTS}", key, value)
         self._producer.poll(0)
         self._keep_alive()
 
     def add_unique_count(self, record: UniqueCount) -> None:
         """Add the record that says the minute is published; after all of its id-counts."""
-        self._produce(UNIQUE_COUNTS, record.key, record.value, self._delivered)
+        self._produce(
+            f"{self._prefix}{UNIQUE_COUNTS}", record.key, record.value, self._delivered, record.headers
+        )
 
     def commit(self) -> list[int]:
         """Commit, and say at which offsets of `unique-counts` its records are.
@@ -119,11 +122,12 @@ class Transaction:
         key: bytes,
         value: bytes,
         on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
+        headers: Headers = None,
     ) -> None:
         deadline = None
         while True:
             try:
-                return self._producer.produce(topic, value, key, on_delivery=on_delivery)
+                return self._producer.produce(topic, value, key, on_delivery=on_delivery, headers=headers)
             except BufferError as error:
                 deadline = deadline or time.monotonic() + CALL_SECONDS
                 if time.monotonic() > deadline:

@@ -9,6 +9,10 @@ from typing import Any, Self
 from counter.minute import Minute
 from counter.store import Stats
 
+PARTITIONS_READ = "requests-partitions-read"
+Header = tuple[str, str | bytes | None]
+Headers = dict[str, str | bytes | None] | list[Header] | None
+
 
 class BadRecord(Exception):
     """A record of `unique-counts` is not one that Tally writes."""
@@ -21,6 +25,13 @@ class UniqueCount:
     minute: Minute
     stats: Stats
     published_at: datetime
+    partitions: int = 0
+    """Of `requests`: as many as had been read past the end of the minute; 0 for one that was not ended so."""
+
+    @property
+    def headers(self) -> list[Header]:
+        """What the value does not say."""
+        return [(PARTITIONS_READ, b"%d" % self.partitions)] if self.partitions else []
 
     @property
     def key(self) -> bytes:
@@ -41,7 +52,7 @@ class UniqueCount:
         ).encode()
 
     @classmethod
-    def read(cls, key: bytes | None, value: bytes | None) -> Self:
+    def read(cls, key: bytes | None, value: bytes | None, headers: Headers = None) -> Self:
         """The record in a message. Raises BadRecord for one that Tally can't have written."""
         try:
             fields: dict[str, Any] = json.loads(value or b"")
@@ -49,6 +60,7 @@ class UniqueCount:
                 Minute.parse(fields["minute"]),
                 Stats(_count(fields["unique"]), _count(fields["total"])),
                 datetime.fromisoformat(fields["published_at"]),
+                int(dict(headers or ()).get(PARTITIONS_READ) or 0),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise BadRecord(

@@ -4,6 +4,7 @@ import time
 
 from counter.minute import Minute
 from counter.store import CountStore
+from tasks.closing import find_closing
 from tasks.published_log import PublishedLog
 from tasks.records import BadRecord
 
@@ -30,7 +31,7 @@ def find_watermark(store: CountStore, log: PublishedLog) -> Minute | None:
         if not known:
             raise Halt(str(error)) from error
     if not known:
-        return _origin(store)
+        return _origin(store, log)
     watermark = max(known)
     sealed = store.sealed()
     is_sealed = sealed is not None and sealed >= watermark
@@ -50,12 +51,15 @@ def _now(store: CountStore) -> float:
     return min(clocks)
 
 
-def _origin(store: CountStore) -> Minute | None:
+def _origin(store: CountStore, log: PublishedLog) -> Minute | None:
     """The minute before the first one ever."""
     if sealed := store.sealed():
         raise Halt(f"unique-counts has no record, but the minutes up to {sealed} were sealed")
     pending = store.pending()
     if not pending:
         return None
+    closing = find_closing(store, log)
+    if closing.partitions and pending[0] > closing.minute:
+        return None  # events of an earlier one may not have been counted yet
     store.begin_at(pending[0])
     return pending[0] - 1

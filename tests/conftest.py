@@ -14,6 +14,7 @@ from django.test import override_settings
 
 from counter import keys
 from counter.connection import connect
+from counter.kafka import REQUESTS
 from counter.layout import spread_over
 from counter.store import CountStore
 from embedded.kafka import Kafka
@@ -99,10 +100,11 @@ def kafka(kafka_process: ServerProcess) -> None:
 def new_topics() -> None:
     """Replace the topics by empty ones."""
     admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    for future in admin.delete_topics([UNIQUE_COUNTS, ID_COUNTS]).values():
+    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
+    for future in admin.delete_topics(list(topics)).values():
         with suppress(KafkaException):  # there was none
             future.result()
-    wait_until(lambda: not {UNIQUE_COUNTS, ID_COUNTS} & set(admin.list_topics().topics), "topics are gone")
+    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
     wait_until(lambda: len(create_topics()) == 2, "topics are made")
     wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
 

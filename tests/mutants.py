@@ -36,6 +36,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
+EVENTS = "tests/test_consolidator.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
 
 MUTANTS = (
@@ -63,7 +64,7 @@ MUTANTS = (
         PUBLISHER,
         f"{ZOMBIE}an_overtaken_flusher_changes_nothing[6b.commit/commit_transaction.before-1]",
         (
-            '                "transactional.id": TRANSACTIONAL_ID,',
+            '                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",',
             '                "transactional.id": f"{TRANSACTIONAL_ID}-{time.time()}",',
         ),
         (
@@ -183,8 +184,8 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "accept.lua: room is left for the flush and its queue",
-        ACCEPT,
+        "count.lua: room is left for the flush and its queue",
+        "counter/lua/count.lua",
         "tests/faults/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
         ("local FULL = 0.9", "local FULL = 2"),
     ),
@@ -244,6 +245,68 @@ MUTANTS = (
             "            part.outcome = _Outcome()\n"
             "        await self._committer.commit({",
         ),
+    ),
+    mutant(
+        "consolidate.lua: only the next events count",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}what_was_counted_is_refused {EVENTS}what_is_not_next_is_refused",
+        ("if next ~= ARGV[3] then", "if false then"),
+    ),
+    mutant(
+        "consolidate.lua: no event counts in a sealed minute",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}nothing_is_counted_in_a_sealed_minute",
+        ("  if ARGV[1] <= sealed then", "  if false then"),
+    ),
+    mutant(
+        "a partition's time never runs back",
+        "counter/events.py",
+        f"{EVENTS}an_events_minute_is_that_of_the_highest_append_time_so_far",
+        ("minute = minute_of(max(time, times[begin]))", "minute = minute_of(times[begin])"),
+    ),
+    mutant(
+        "a minute waits for every partition that Kafka has",
+        "tasks/closing.py",
+        f"{EVENTS}an_added_partition_holds_minutes_back_until_it_has_been_read",
+        ("for partition in range(partitions))", "for partition in positions)"),
+    ),
+    mutant(
+        "a minute is over by Redis's clock, too",
+        "tasks/closing.py",
+        f"{EVENTS}a_minute_that_is_not_over_by_redis_clock_waits_as_well",
+        ("Closing(min(by_clock, by_events), partitions)", "Closing(by_events, partitions)"),
+    ),
+    mutant(
+        "events hold minutes back whatever ACCEPT_SINK says",
+        "tasks/closing.py",
+        "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
+        ("if not positions and not is_event_mode():", "if not is_event_mode():"),
+    ),
+    mutant(
+        "the first minute ever is the earliest of all partitions",
+        "tasks/watermark.py",
+        f"{EVENTS}the_first_minute_is_the_earliest_of_all_partitions",
+        ("if closing.partitions and pending[0] > closing.minute:", "if False:"),
+    ),
+    mutant(
+        "what was published as events is not counted again",
+        "tasks/consolidator.py",
+        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events"
+        f" {EVENTS}an_old_backup_of_redis_is_brought_up_to_date_from_the_events",
+        ("if not published or published.partitions <= partition:", "if True:"),
+        ("if published and partition < published.partitions and", "if published and False and"),
+    ),
+    mutant(
+        "events that Kafka deleted uncounted stop their partition",
+        "tasks/consolidator.py",
+        f"{EVENTS}events_that_kafka_deleted_uncounted_stop_their_partition_until_an_operator_has_spoken",
+        ('"auto.offset.reset": "error"', '"auto.offset.reset": "earliest"'),
+    ),
+    mutant(
+        "event mode is left only when all is counted",
+        "tasks/management/commands/leave_event_mode.py",
+        "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
+        ("            if counted < end:", "            if False:"),
     ),
 )
 

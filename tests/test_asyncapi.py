@@ -2,22 +2,29 @@
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 import yaml
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
-from django.conf import settings
 from jsonschema import Draft202012Validator
+from pytest_django import Settings
 
+from counter.event_recorder import EventRecorder
+from counter.kafka import REQUESTS
+from counter.minute import Minute
 from counter.store import CountStore
+from tasks.markers import mark
+from tasks.topics import create_topics
 from tests.processes import ROOT
 from tests.reading import records
 from tests.test_flush import accept, next_minute, publish_one, run
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = {"unique-counts": "uniqueCount", "id-counts": "idCount"}
+EVENTS = ("event", "marker")
 
 
 def validator(message: dict[str, Any]) -> Draft202012Validator:
@@ -43,7 +50,7 @@ def test_real_records_are_as_described(store: CountStore) -> None:
             assert re.fullmatch(message["bindings"]["kafka"]["key"]["pattern"], key.decode())
 
 
-@pytest.mark.parametrize("name", MESSAGES.values())
+@pytest.mark.parametrize("name", [*MESSAGES.values(), *EVENTS])
 def test_the_examples_are_as_described_and_nothing_else_is(name: str) -> None:
     message = ASYNCAPI["components"]["messages"][name]
     check = validator(message)
@@ -56,9 +63,25 @@ def test_the_examples_are_as_described_and_nothing_else_is(name: str) -> None:
 
 
 @pytest.mark.usefixtures("kafka")
-def test_the_topics_are_as_described() -> None:
+def test_real_events_and_markers_are_as_described(settings: Settings) -> None:
+    settings.ACCEPT_SINK = "kafka"
+    create_topics()
+    EventRecorder().record([1, 0, -5, 2**63 - 1, -(2**63)])
+    mark(Minute.at(time.time()))
+    found = records(REQUESTS)
+    assert len(found) == 5 + 12
+    for key, value in found:
+        message = ASYNCAPI["components"]["messages"]["event" if key else "marker"]
+        validator(message).validate(json.loads(value))
+        assert re.fullmatch(message["bindings"]["kafka"]["key"]["pattern"], key.decode())
+
+
+@pytest.mark.usefixtures("kafka")
+def test_the_topics_are_as_described(settings: Settings) -> None:
+    settings.ACCEPT_SINK = "kafka"
+    create_topics()
     admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    for topic in MESSAGES:
+    for topic in (*MESSAGES, REQUESTS):
         described = ASYNCAPI["channels"][topic]["bindings"]["kafka"]
         assert len(admin.list_topics(topic, timeout=30).topics[topic].partitions) == described["partitions"]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)

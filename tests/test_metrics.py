@@ -14,7 +14,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from counter import exposition
+from counter.keys import WHOLE
 from counter.minute import Minute
+from counter.progress import Claim
 from counter.store import CountStore
 from embedded.ports import free_port
 from tests.conftest import HOME
@@ -85,6 +87,18 @@ def test_what_waits_is_told(store: CountStore, valkey: redis.Redis) -> None:
     assert samples()["tally_publishing_halted"] == 1
 
 
+def test_how_far_each_partition_is_read_is_told(store: CountStore) -> None:
+    assert "tally_partition_next_offset" not in samples()
+    minute = Minute.at(store.now()) - 10
+    for partition in (0, 1):
+        store.progress().begin(partition, 0)
+        time = int(minute.start.timestamp() * 1000)
+        store.progress().count([Claim(WHOLE, partition, 0, 3, time, minute, [1, 2])])
+    seen = samples()
+    assert seen["tally_partition_next_offset"] == 6
+    assert 2 * 600 <= seen["tally_partition_behind_seconds"] < 2 * 700
+
+
 def make_it_older(valkey: redis.Redis, minute: Minute) -> None:
     """Let the minute be the one of five minutes earlier."""
     earlier = minute - 5
@@ -138,6 +152,7 @@ def dashboard_queries() -> list[str]:
 @pytest.mark.usefixtures("kafka")
 def test_alerts_and_dashboard_ask_only_for_what_a_scrape_has(store: CountStore) -> None:
     publish_one(store)
+    store.progress().begin(0, 0)
     told = set(samples())
     for query in (*alert_queries(), *dashboard_queries()):
         names = set(re.findall(r"\btally_[a-z0-9_]+", query))

@@ -34,11 +34,21 @@ def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **e
 
 def manage(*arguments: str, **env: str) -> str:
     """What `manage.py` writes to its standard output."""
-    command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | env, check=True, capture_output=True, text=True, timeout=120
+        manage_command(*arguments),
+        cwd=ROOT,
+        env=os.environ | env,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return done.stdout
+
+
+def manage_command(*arguments: str) -> list[str]:
+    """To be run in the project's folder."""
+    return [sys.executable, "manage.py", *arguments]
 
 
 def metric(url: str, name: str) -> float:

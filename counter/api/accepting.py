@@ -21,15 +21,17 @@ from counter.batch import Unavailable
 from counter.callback_queue import CallbackQueue
 from counter.connection import connect_for_accept
 from counter.delivery import rounds
+from counter.event_recorder import EventRecorder
 from counter.id_batch import MAX_BODY, BadBatch, Receipt, read_ids
 from counter.recorder import Recorder
 from counter.request_body import TOO_LARGE
+from counter.sink import is_event_mode
 
 
 @cache
-def recorder() -> Recorder:
+def recorder() -> Recorder | EventRecorder:
     """The one of this process."""
-    return Recorder(connect_for_accept())
+    return EventRecorder() if is_event_mode() else Recorder(connect_for_accept())
 
 
 @cache
@@ -134,7 +136,7 @@ class BatchView(APIView):
         receipt = Receipt()
         for parts in rounds(ids, settings.REDIS_BUCKETS):
             if receipt.refused:
-                receipt.refuse(parts)  # Redis is away: there is no time to find that out again
+                receipt.refuse(parts)  # It is away: there is no time to find that out again
             else:
                 recorder().commit(parts, receipt.noting(parts))
         return respond(receipt.cut_short) if receipt.refused else Response(receipt.answer)

@@ -36,7 +36,11 @@ class ReceiptBody(serializers.Serializer[Any]):
 
     minute = MinuteField(help_text="in which it is counted; where it crossed the end of one, the last")
     accepted = serializers.IntegerField(min_value=1, help_text="calls")
-    unique = serializers.IntegerField(min_value=0, help_text="ids that are new in their minute")
+    unique = serializers.IntegerField(
+        min_value=0,
+        allow_null=True,
+        help_text="ids that are new in their minute; null in event mode, where they are counted later",
+    )
 
 
 class PendingBody(serializers.Serializer[Any]):

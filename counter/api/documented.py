@@ -34,7 +34,7 @@ PROBLEMS = {
     406: "The answer is to be neither JSON nor anything.",
     413: f"The body has more than {id_batch.MAX_BODY} bytes.",
     415: "The body is of another type.",
-    503: "Redis is away, or out of memory. Try again after `Retry-After` seconds.",
+    503: "Redis is away or out of memory, or in event mode Kafka. Try again after `Retry-After` seconds.",
 }
 _ID = {"type": "integer", "format": "int64", "minimum": accepting.MIN_ID, "maximum": accepting.MAX_ID}
 _BATCH = {

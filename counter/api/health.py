@@ -3,6 +3,7 @@
 from functools import cache
 
 from confluent_kafka.admin import AdminClient
+from django.conf import settings
 from django.http import HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.permissions import AllowAny
@@ -17,8 +18,7 @@ from counter.connection import connect_for_accept
 from counter.exposition import scrape
 from counter.health import Watch, kafka_problems, problems, publishing_problems
 from counter.kafka import Complaint, client_config
-
-ACCEPTING = "redis"
+from counter.sink import KAFKA, REDIS
 
 
 @cache
@@ -29,8 +29,8 @@ def watch() -> Watch:
     admin = AdminClient(client_config() | {"error_cb": complaint})
     return Watch(
         {
-            ACCEPTING: lambda: problems(client),
-            "kafka": lambda: kafka_problems(admin, complaint),
+            REDIS: lambda: problems(client),
+            KAFKA: lambda: kafka_problems(admin, complaint),
             "publishing": lambda: publishing_problems(client),
         }
     )
@@ -60,7 +60,7 @@ class ReadyView(OperatingView):
     def get(self, request: Request) -> Response:
         """200 when calls can be accepted, else 503; with what is down, since when."""
         found = watch().look()
-        unavailable = any(trouble.part == ACCEPTING for trouble in found)
+        unavailable = any(trouble.part == settings.ACCEPT_SINK for trouble in found)
         status = "unavailable" if unavailable else "degraded" if found else "ok"
         body = {"status": status, "problems": TroubleBody(found, many=True).data}
         return Response(body, status=503 if unavailable else 200)

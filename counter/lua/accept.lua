@@ -4,7 +4,7 @@
 -- Counts a batch once, in one atomic step, or writes nothing. `new` is how many of its ids are new in the
 -- minute. Error LAYOUT: ids are spread over another number of buckets, so these may live elsewhere. Error OOM:
 -- Redis has little memory left. Without `allow-oom` in the line above it refuses the script as a whole when it
--- has none at all, so no batch is ever half written.
+-- has none at all, so no batch is ever half written. Loaded behind count.lua.
 --
 -- KEYS[1] tally:sealed            read
 -- KEYS[2] tally:writer:<name>     the last batch number of this writer; expires an hour after its last batch
@@ -22,8 +22,6 @@
 -- ARGV[6] the number of buckets that this one is one of
 local REFUSED, COUNTED, REPEATED = 0, 1, 2
 local WRITER_TTL_SECONDS = 3600
--- Of maxmemory. The rest is for what frees memory: the flush, its queue, and the beat that fills it.
-local FULL = 0.9
 
 -- First of all, or a repeat after the minute's end would be counted again.
 local last = redis.call('GET', KEYS[2])
@@ -48,42 +46,12 @@ if not (is_now or is_next) then
   return {REFUSED, now, sealed}
 end
 
-local memory = redis.call('INFO', 'memory')
-local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-if most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > FULL * most then
-  return redis.error_reply('OOM accepting stops at ' .. FULL * 100 .. ' % of maxmemory')
+if is_full() then
+  return full()
 end
-
-local calls, calls_of, ids, names = 0, {}, {}, {}
-for id in string.gmatch(ARGV[5], '%S+') do
-  if not calls_of[id] then
-    calls_of[id] = 0
-    ids[#ids + 1] = id
-    names[#names + 1] = KEYS[6] .. id
-  end
-  calls_of[id] = calls_of[id] + 1
-  calls = calls + 1
-end
-
--- Two commands for all ids cost a quarter less than an INCR for each.
-local new, counts = {}, {}
-for i, count in ipairs(redis.call('MGET', unpack(names))) do
-  if not count then
-    new[#new + 1] = ids[i]
-  end
-  counts[2 * i - 1] = names[i]
-  counts[2 * i] = (count or 0) + calls_of[ids[i]]
-end
-redis.call('MSET', unpack(counts))
-if #new > 0 then
-  redis.call('RPUSH', KEYS[4], unpack(new))
-  redis.call('HINCRBY', KEYS[5], 'unique', #new)
-end
-if redis.call('HINCRBY', KEYS[5], 'total', calls) == calls then
-  redis.call('ZADD', KEYS[3], ARGV[1], ARGV[1])
-end
+local new = count(KEYS[6], KEYS[4], KEYS[5], KEYS[3], ARGV[1], ARGV[5])
 redis.call('SET', KEYS[2], ARGV[4], 'EX', WRITER_TTL_SECONDS)
 if KEYS[8] then
-  redis.call('SET', KEYS[8], #new, 'EX', WRITER_TTL_SECONDS)
+  redis.call('SET', KEYS[8], new, 'EX', WRITER_TTL_SECONDS)
 end
-return {COUNTED, #new}
+return {COUNTED, new}

@@ -12,11 +12,14 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.connection import connect_for_console
+from counter.sink import is_event_mode
 from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from project.celery import FLUSH, app
+from tasks.brokers import KafkaAway
+from tasks.recount import read_ends
 from tasks.topics import create_topics
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.proxy import Proxy, proxy_to, two_ways
@@ -34,9 +37,10 @@ class Stack:
         self.valkey = valkey
         self.kafka = kafka
         self.web_port = free_port()
-        self.programs = {
-            name: self.program(name) for name in ("web", "worker-1", "worker-2", "beat-1", "beat-2")
-        }
+        names = ["web", "worker-1", "worker-2", "beat-1", "beat-2"]
+        if is_event_mode():
+            names += ["consolidate-1", "consolidate-2"]
+        self.programs = {name: self.program(name) for name in names}
         self.client = connect_for_console()  # it waits no longer than a fault may last
         self.store = CountStore(self.client)
 
@@ -48,6 +52,7 @@ class Stack:
             f" --port {self.web_port} project.asgi:application",
             "worker": f"celery --quiet -A project worker --concurrency 2 -n {name}@%h",
             "beat": "celery --quiet -A project beat --pidfile=",
+            "consolidate": "python manage.py consolidate",
         }
         command, *arguments = commands[kind].split()
         env = {
@@ -71,7 +76,12 @@ class Stack:
                 program.stop()
 
     def end_minute(self) -> None:
-        """End the present minute before its time, and send a tick; with Redis away, nothing happens."""
+        """End the present minute before its time, and send a tick; with Redis away, nothing happens.
+
+        In event mode minutes end by the clock.
+        """
+        if is_event_mode():
+            return
         with suppress(RedisError):
             if pending := self.store.pending():
                 if not self.store.sealed():
@@ -88,10 +98,20 @@ class Stack:
 
     def is_drained(self) -> bool:
         """Whether nothing is left to publish; if there is, a tick is sent."""
-        with suppress(RedisError):
+        with suppress(RedisError, KafkaAway):
             self.end_minute()
-            return not self.store.pending()
+            return self._is_counted() and not self.store.pending()
         return False
+
+    def _is_counted(self) -> bool:
+        """Whether no event waits."""
+        if not is_event_mode():
+            return True
+        positions = self.store.progress().positions()
+        return all(
+            min((each.next for each in positions.get(partition, ())), default=0) >= end
+            for partition, end in read_ends().items()
+        )
 
     def is_up(self) -> bool:
         """Whether calls are accepted."""

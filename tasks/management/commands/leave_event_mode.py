@@ -1,0 +1,68 @@
+"""`manage.py leave_event_mode`."""
+
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from counter.connection import connect
+from counter.kafka import REQUESTS, client_config
+from counter.sink import is_event_mode
+from counter.store import CountStore
+from tasks.brokers import KafkaAway
+from tasks.recount import CannotTell, read_ends
+
+MEANING = """\
+The topic requests is DELETED, and minutes end by Redis's clock alone again.
+
+  - Every web server must run with ACCEPT_SINK=redis by now: what another one appends is lost.
+  - No consolidator may run any more.
+  - What was published can't be counted again any more.
+"""
+TIMEOUT_SECONDS = 30.0
+
+
+class Command(BaseCommand):
+    """The last step on the way back to calls that are counted at once."""
+
+    help = "Delete the topic requests, if all of it is counted, and have no minute wait for it any more."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """`--yes`."""
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Refuses where anything would be lost, as far as it can see."""
+        if is_event_mode():
+            raise CommandError("ACCEPT_SINK is kafka: set it to redis everywhere first")
+        if not options["yes"]:
+            self.stderr.write(MEANING)
+            if input("Write leave to go on: ") != "leave":
+                raise CommandError("nothing was changed")
+        try:
+            self._delete_topic()
+        except KafkaException as error:
+            raise CommandError(f"Kafka did not delete the topic, try again: {error}") from error
+        CountStore(connect()).progress().forget()
+        self.stdout.write("Minutes end by Redis's clock alone.")
+
+    def _delete_topic(self) -> None:
+        admin = AdminClient(client_config())
+        if REQUESTS in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:  # or it was broken off before
+            self._check_counted()
+            admin.delete_topics([REQUESTS])[REQUESTS].result(TIMEOUT_SECONDS)
+
+    def _check_counted(self) -> None:
+        positions = CountStore(connect()).progress().positions()
+        try:
+            ends = read_ends()
+        except (KafkaAway, CannotTell) as error:
+            raise CommandError(str(error)) from error
+        for partition, end in ends.items():
+            counted = min((each.next for each in positions.get(partition, [])), default=0)
+            if counted < end:
+                raise CommandError(
+                    f"partition {partition} has {end - counted} events that are not counted:"
+                    " let manage.py consolidate read to the end"
+                )

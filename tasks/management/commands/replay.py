@@ -1,0 +1,34 @@
+"""`manage.py replay`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tasks.brokers import Fenced, KafkaAway, StartOver
+from tasks.management.commands.audit import add_range, counting, minutes
+from tasks.published_log import NoTopic
+from tasks.records import BadRecord
+from tasks.recount import CannotTell
+from tasks.replay import Replay
+
+
+class Command(BaseCommand):
+    """Counts minutes again from the events, and publishes them elsewhere."""
+
+    help = "Count minutes again from the topic requests, into <prefix>unique-counts and <prefix>id-counts."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One minute or a range, and where to."""
+        add_range(parser)
+        parser.add_argument("--prefix", required=True, help="of the topics' names; they are made if need be")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Says how many minutes there are now."""
+        first, last = minutes(options)
+        try:
+            replay = Replay(first, last, options["prefix"])
+            with counting(replay.records()) as advance:
+                done = list(replay.run(advance))
+        except (CannotTell, KafkaAway, NoTopic, BadRecord, StartOver, Fenced) as error:
+            raise CommandError(f"the replay did not get through, run it again: {error}") from error
+        self.stdout.write(f"{len(done)} minutes are replayed, up to {last}.")
