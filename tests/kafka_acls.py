@@ -20,13 +20,19 @@ parser.add_argument("--operation", action="append", required=True)
 resource = parser.add_mutually_exclusive_group(required=True)
 resource.add_argument("--topic")
 resource.add_argument("--transactional-id")
+resource.add_argument("--group")
 arguments = parser.parse_args()
 
-kind = ResourceType.TOPIC if arguments.topic else ResourceType.TRANSACTIONAL_ID
+kinds = {
+    ResourceType.TOPIC: arguments.topic,
+    ResourceType.TRANSACTIONAL_ID: arguments.transactional_id,
+    ResourceType.GROUP: arguments.group,
+}
+kind, name = next((kind, name) for kind, name in kinds.items() if name)
 acls = [
     AclBinding(
         kind,
-        arguments.topic or arguments.transactional_id,
+        name,
         ResourcePatternType.LITERAL,
         arguments.allow_principal,
         "*",

@@ -6,6 +6,11 @@
 # The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default.
 set -eu
 
+# The group that the reader of the output names; it stores nothing in it.
+for role in web worker admin; do
+  "$@" --add --allow-principal "User:tally-$role" --operation Read --operation Describe --group tally-log
+done
+
 # Only looks: at its health, and at how the output ends.
 "$@" --add --allow-principal User:tally-web --operation Read --operation Describe --topic unique-counts
 "$@" --add --allow-principal User:tally-web --operation Describe --topic id-counts
