@@ -25,6 +25,8 @@ FORBIDDEN = {
         "UNLINK 202601010000_1",
         "DEL 202601010000_1",
         "SET tally:settled 202601010000",
+        "SET tally:{b07}:settled 202601010000",
+        "DEL {b07}202601010000_1",
         "DEL tally:pending",
         "FLUSHALL",
         "KEYS *",
@@ -54,7 +56,7 @@ class AclValkey(Valkey):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AclValkey]:
+def server(tmp_path_factory: pytest.TempPathFactory, buckets: int) -> Iterator[AclValkey]:
     server = AclValkey(tmp_path_factory.mktemp("acl") / "valkey")
     with run(ServerProcess(server)):
         yield server
