@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from counter.connection import CLUSTER_SCHEMES, connect
+from counter.connection import CLUSTER_SCHEMES, connect, is_cluster
 from counter.health import problems
 from counter.sink import SINKS
 
@@ -64,12 +64,13 @@ def check_sink(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 @register()
 def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E004: REDIS_BUCKETS is not a number of buckets."""
-    if 1 <= settings.REDIS_BUCKETS <= MAX_BUCKETS:
+    least = 2 if is_cluster() else 1  # the names of a single bucket have no tag to keep them on one node
+    if least <= settings.REDIS_BUCKETS <= MAX_BUCKETS:
         return []
     return [
         Error(
             f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}.",
-            hint=f"Over how many buckets ids are spread: 1 to {MAX_BUCKETS}.",
+            hint=f"Over how many buckets ids are spread: {least} to {MAX_BUCKETS}.",
             id="tally.E004",
         )
     ]

@@ -17,7 +17,7 @@ import redis
 from django.conf import settings
 
 from counter import keys
-from counter.connection import master_of
+from counter.connection import is_cluster, master_of
 from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
@@ -45,7 +45,7 @@ def spread_over(client: redis.Redis, count: int) -> bool:
     new = keys.buckets(count)
     if all(_layout(client, bucket) == count for bucket in new):
         return False
-    _write(client, keys.BUCKETS, "SADD", 1, count)
+    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     store = CountStore(client)
     for bucket in store.learn():
         _write(client, bucket.layout, "SET", CLOSED)

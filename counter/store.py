@@ -19,7 +19,7 @@ from redis.exceptions import LockError, OutOfMemoryError
 from redis.lock import Lock
 
 from counter import keys
-from counter.connection import master_of, masters
+from counter.connection import is_cluster, master_of, masters
 from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
@@ -114,7 +114,9 @@ class CountStore:
         """All buckets that may hold something, also those of a time when there was another number of them."""
         if self._learns:
             found = cast("set[bytes]", self._redis.smembers(keys.BUCKETS))
-            counts = {settings.REDIS_BUCKETS, *(map(int, found or [b"1"]))}
+            # Without a tag the keys of the one bucket would be on different nodes of a cluster.
+            before = [] if is_cluster() else [b"1"]
+            counts = {settings.REDIS_BUCKETS, *map(int, found or before)}
             every = chain.from_iterable(keys.buckets(count) for count in sorted(counts, reverse=True))
             self.buckets = tuple({bucket.tag: bucket for bucket in every}.values())
         return self.buckets

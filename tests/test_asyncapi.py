@@ -63,8 +63,14 @@ def test_the_examples_are_as_described_and_nothing_else_is(name: str) -> None:
 
 
 @pytest.mark.usefixtures("kafka")
-def test_real_events_and_markers_are_as_described(settings: Settings) -> None:
+def test_real_events_and_markers_are_as_described(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.ACCEPT_SINK = "kafka"
+    monkeypatch.setattr(
+        "counter.event_recorder.DEADLINE_SECONDS", 30
+    )  # the topic is new, and the machine busy
+    monkeypatch.setattr("counter.events.MESSAGE_TIMEOUT_MS", 30_000)
     create_topics()
     EventRecorder().record([1, 0, -5, 2**63 - 1, -(2**63)])
     mark(Minute.at(time.time()))

@@ -32,6 +32,7 @@ def found(**options: list[str]) -> set[str]:
         ("ACCEPT_SINK", "kafak", "tally.E003"),
         ("REDIS_BUCKETS", 0, "tally.E004"),
         ("REDIS_BUCKETS", 257, "tally.E004"),
+        ("REDIS_URL", "redis+cluster://a:6379,b:6379", "tally.E004"),
         ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
         ("ACCEPT_REPLICAS", -1, "tally.E005"),
     ],

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from signal import SIGCONT, SIGSTOP
@@ -127,8 +127,8 @@ class EventTally:
         self.callers.end_minute()
         app.send_task(FLUSH)
 
-    def verify(self) -> None:
-        """All that was accepted is published, exactly, and the audit agrees."""
+    def verify(self, keep: Callable[[], None] = lambda: None) -> None:
+        """All that was accepted is published, exactly, and the audit agrees. `keep` starts what has died."""
         self.callers.stop()
         last = self.callers.minute - 1
         self.topic.wait_counted(self.valkey)
@@ -136,6 +136,7 @@ class EventTally:
         def is_settled() -> bool:
             if (settled := self.store.settled()) and settled >= last:
                 return True
+            keep()
             app.send_task(FLUSH)
             time.sleep(0.5)
             return False
@@ -232,7 +233,7 @@ def test_a_server_is_killed_under_load(
         worker.keep()
         events.end_minute()
     events.wait_progress()
-    events.verify()
+    events.verify(worker.keep)
 
 
 @pytest.mark.slow
