@@ -3,7 +3,8 @@
 #
 #     ops/kafka/acls.sh kafka-acls.sh --bootstrap-server kafka:9092 --command-config admin.properties
 #
-# Without the lines that event mode needs for the topic `requests`. The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default.
+# The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default. Event mode, with its
+# topic `requests`, needs more than this.
 set -eu
 
 # Only looks: at its health, and at how the output ends.
