@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -15,7 +14,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 parser = argparse.ArgumentParser()
 parser.add_argument("config", type=Path)
 parser.add_argument("--add", action="store_true", required=True)
-parser.add_argument("--allow-principal", required=True)
+parser.add_argument("--allow-principal", action="append", required=True)
 parser.add_argument("--operation", action="append", required=True)
 resource = parser.add_mutually_exclusive_group(required=True)
 resource.add_argument("--topic")
@@ -23,25 +22,25 @@ resource.add_argument("--transactional-id")
 resource.add_argument("--group")
 arguments = parser.parse_args()
 
-kinds = {
-    ResourceType.TOPIC: arguments.topic,
-    ResourceType.TRANSACTIONAL_ID: arguments.transactional_id,
-    ResourceType.GROUP: arguments.group,
+KINDS = {
+    "topic": ResourceType.TOPIC,
+    "transactional_id": ResourceType.TRANSACTIONAL_ID,
+    "group": ResourceType.GROUP,
 }
-kind, name = next((kind, name) for kind, name in kinds.items() if name)
+[(kind, name)] = [(KINDS[each], name) for each, name in vars(arguments).items() if each in KINDS and name]
 acls = [
     AclBinding(
         kind,
         name,
         ResourcePatternType.LITERAL,
-        arguments.allow_principal,
+        principal,
         "*",
         AclOperation[operation.upper()],
         AclPermissionType.ALLOW,
     )
+    for principal in arguments.allow_principal
     for operation in arguments.operation
 ]
 admin = AdminClient(json.loads(arguments.config.read_text()))
 for future in admin.create_acls(acls).values():
     future.result(timeout=30)
-sys.exit()

@@ -153,7 +153,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-@pytest.mark.xfail(reason="the access list of the reader's group is not proven yet", strict=False)
 def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     celery = [str(BIN / "celery"), "-A", "project"]
     worker = Process([*celery, "worker", "--concurrency", "1"], tmp_path / "worker", servers.env("worker"))

@@ -3,13 +3,9 @@
 #
 #     ops/kafka/acls.sh kafka-acls.sh --bootstrap-server kafka:9092 --command-config admin.properties
 #
-# The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default.
+# The brokers need an authorizer, and allow.everyone.if.no.acl.found=false, which is the default. Event mode, with its
+# topic `requests`, needs more than this.
 set -eu
-
-# The group that the reader of the output names; it stores nothing in it.
-for role in web worker admin; do
-  "$@" --add --allow-principal "User:tally-$role" --operation Read --operation Describe --group tally-log
-done
 
 # Only looks: at its health, and at how the output ends.
 "$@" --add --allow-principal User:tally-web --operation Read --operation Describe --topic unique-counts
@@ -19,6 +15,9 @@ done
 "$@" --add --allow-principal User:tally-worker --operation Read --operation Write --operation Describe --topic unique-counts
 "$@" --add --allow-principal User:tally-worker --operation Write --operation Describe --topic id-counts
 "$@" --add --allow-principal User:tally-worker --operation Write --operation Describe --transactional-id tally-flush
+
+# Their readers belong to no group, but the client asks for the one it is given.
+"$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --allow-principal User:tally-admin --operation Describe --group tally-log
 
 # Makes the topics, and looks at them: manage.py create_topics, last, rebuild_history.
 "$@" --add --allow-principal User:tally-admin --operation Create --operation Read --operation Describe --topic unique-counts
