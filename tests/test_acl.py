@@ -10,6 +10,7 @@ from pytest_django import Settings
 from counter.connection import connect, connect_for_accept
 from counter.exposition import RedisCollector
 from counter.health import problems
+from counter.layout import spread_over
 from counter.minute import Minute
 from counter.reading import PendingMinutes
 from counter.recorder import Recorder
@@ -59,6 +60,8 @@ class AclValkey(Valkey):
 def server(tmp_path_factory: pytest.TempPathFactory, buckets: int) -> Iterator[AclValkey]:
     server = AclValkey(tmp_path_factory.mktemp("acl") / "valkey")
     with run(ServerProcess(server)):
+        with redis.Redis.from_url(server.url) as admin:
+            spread_over(admin, buckets)
         yield server
 
 
