@@ -69,3 +69,21 @@ def test_an_old_backup_publishes_nothing_twice(own_valkey: ServerProcess, tmp_pa
         tally.end_minute()
         Flush(tally.store).run()
         tally.verify()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_a_backup_of_a_running_redis_has_all_that_was_accepted(
+    own_valkey: ServerProcess, tmp_path: Path
+) -> None:
+    with connect() as client, closing(Tally(client, CountStore(client))) as tally:
+        tally.end_two_minutes()
+        home, backup = own_valkey.server.home, tmp_path / "backup"
+        client.config_set("auto-aof-rewrite-percentage", 0)
+        shutil.copytree(home / "appendonlydir", backup)
+        own_valkey.kill()
+        shutil.rmtree(home / "appendonlydir")
+        backup.rename(home / "appendonlydir")
+        own_valkey.start()
+        Flush(tally.store).run()
+        tally.verify()
