@@ -40,8 +40,7 @@ REPEATABLE = (
 """After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
 Any other error is an answer, and it was not counted."""
 
-_ACCEPT = Script("accept", shared=("count",))
-SCRIPT, SHA = _ACCEPT.text, _ACCEPT.sha
+SCRIPT = Script("accept", shared=("count",))
 _REFUSED = 0
 
 DEADLINE_SECONDS = 0.8

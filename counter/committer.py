@@ -84,7 +84,7 @@ class Committer:
     async def _send_to(self, connection: Connection, delivery: Delivery, numbers: list[int]) -> None:
         replies = await self._call(connection, delivery.commands(numbers))
         if delivery.read(numbers, replies):
-            await self._call(connection, [("SCRIPT", "LOAD", SCRIPT)])
+            await self._call(connection, [("SCRIPT", "LOAD", SCRIPT.text)])
 
     async def _call(self, connection: Connection, commands: list[Command]) -> list[Any]:
         """A reply to each command, or the exception instead; a try may take ACCEPT_TIMEOUT_SECONDS."""

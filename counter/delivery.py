@@ -20,7 +20,7 @@ from counter.batch import (
     HOLD_MILLISECONDS,
     MAX_IDS,
     REPEATABLE,
-    SHA,
+    SCRIPT,
     Accepted,
     Unavailable,
     Writer,
@@ -58,7 +58,7 @@ class Delivery:
     def commands(self, numbers: Sequence[int]) -> list[Command]:
         """For one connection, all at once."""
         batches = [self.left[number] for number in numbers]
-        commands: list[Command] = [("EVALSHA", SHA, len(b.keys), *b.keys, *b.args) for b in batches]
+        commands: list[Command] = [("EVALSHA", SCRIPT.sha, len(b.keys), *b.keys, *b.args) for b in batches]
         if replicas := settings.ACCEPT_REPLICAS:
             # A replica tells the state of its file when it is asked: first let it read the batch.
             commands.append(("WAIT", replicas, HOLD_MILLISECONDS))

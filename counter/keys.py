@@ -101,7 +101,7 @@ def buckets(count: int) -> tuple[Bucket, ...]:
 
 def spread(id: int, count: int) -> int:
     """Which of `count` buckets an id lives in, from 0: by the CRC-32 of its decimal text."""
-    return crc32(b"%d" % id) % count
+    return crc32(b"%d" % id) % count if count > 1 else 0
 
 
 def _tagged(count: int) -> Iterator[Bucket]:

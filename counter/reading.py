@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
-from pathlib import Path
 
 import redis
 
 from counter.keys import Bucket
 from counter.minute import Minute
+from counter.script import Script
 from counter.store import CHUNK, CountStore, Stats
 
 MAX_PAGE = CHUNK
@@ -21,8 +21,6 @@ MAX_PAGE = CHUNK
 
 _STRIDE = 2**40
 """Between the positions of two buckets: more than the ids of a minute in one of them."""
-
-_PAGE = Path(__file__).parent / "lua" / "page.lua"
 
 
 class State(StrEnum):
@@ -66,7 +64,7 @@ class PendingMinutes:
     def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
         self._redis = client
         self._store = CountStore(client, buckets)
-        self._page = client.register_script(_PAGE.read_text())
+        self._page = client.register_script(Script("page").text)
 
     def list(
         self, since: str = "-inf", until: str = "+inf", limit: int = MAX_PAGE, *, newest_first: bool = False

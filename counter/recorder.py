@@ -72,7 +72,7 @@ class Recorder:
                 delivery.trouble = error
         for node, numbers in routes.items():
             if delivery.read(numbers, _exchange(node, delivery.commands(numbers))):
-                node.script_load(SCRIPT)
+                node.script_load(SCRIPT.text)
 
 
 def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:

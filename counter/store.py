@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
-from pathlib import Path
 from typing import cast
 
 import redis
@@ -24,6 +23,7 @@ from counter.delivery import unheld
 from counter.keys import Bucket
 from counter.minute import Minute
 from counter.progress import Progress
+from counter.script import Script
 
 HOLD_MILLISECONDS = 2000
 """How long one seal waits for the replicas, twice at most; then the flush tries again later."""
@@ -33,8 +33,6 @@ CHUNK = 1000
 
 LEASE_SECONDS = 15
 """How long a dead flusher keeps others waiting. A live one extends its lease every few seconds."""
-
-_LUA = Path(__file__).parent / "lua"
 
 
 class CorruptMinute(Exception):
@@ -60,8 +58,8 @@ class CountStore:
         self._redis = client
         self._learns = buckets is None
         self.buckets = buckets or keys.buckets(settings.REDIS_BUCKETS)
-        self._seal = client.register_script((_LUA / "seal.lua").read_text())
-        self._settle = client.register_script((_LUA / "settle.lua").read_text())
+        self._seal = client.register_script(Script("seal").text)
+        self._settle = client.register_script(Script("settle").text)
 
     def clocks(self) -> list[float]:
         """The clock of every node, in Unix seconds: it decides the minute of the calls in its buckets."""

@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import redis
@@ -17,9 +16,9 @@ from counter.accepting import MAX_ID, MIN_ID
 from counter.keys import Bucket
 from counter.minute import Minute
 from counter.reading import MAX_PAGE, PendingMinutes
+from counter.script import Script
 from counter.store import CountStore
 
-_ADOPT = Path(__file__).parent / "lua" / "adopt.lua"
 _NAME = re.compile(r"(\{b[0-9]+\}|)([0-9]{12})_(0|-?[1-9][0-9]*)").fullmatch
 _SEALED = -1
 
@@ -40,7 +39,7 @@ class Strays:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._buckets = {bucket.tag: bucket for bucket in CountStore(client).learn()}
-        self._adopt = client.register_script(_ADOPT.read_text())
+        self._adopt = client.register_script(Script("adopt").text)
 
     def find(self) -> Iterator[Stray]:
         """All there are, minute by minute; right also while calls are accepted and minutes published."""

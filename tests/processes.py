@@ -111,3 +111,9 @@ def run(process: Process) -> Iterator[None]:
         yield
     finally:
         process.kill()
+
+
+def run_python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """What a Python of its own does with the code, in the project's folder; it must succeed."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=True)

@@ -199,7 +199,7 @@ def test_a_reply_that_is_lost_is_known_to_the_repeat(store: CountStore, valkey: 
     batch = writer.batch([1, 2, 1])
 
     def send() -> Any:
-        return batch.read(valkey.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args))
+        return batch.read(valkey.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args))
 
     assert send() is None
     first = send()

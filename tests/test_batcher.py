@@ -33,7 +33,7 @@ def totals(store: CountStore) -> Stats:
 
 
 def send(valkey: redis.Redis, batch: Batch) -> Accepted | None:
-    return batch.read(valkey.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args))
+    return batch.read(valkey.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args))
 
 
 async def record(batcher: Batcher, id: int) -> Accepted | None:

@@ -1,9 +1,6 @@
 """The logs of every process: JSON, with the id of the request, sampled where callers are many, no secrets."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from counter.connection import connect
 from counter.store import CountStore
 from project.celery import FLUSH, app
 from tests.conftest import HOME, new_topics
-from tests.processes import BIN, ROOT, Process, ServerProcess, run, wait_until
+from tests.processes import BIN, Process, ServerProcess, run, run_python, wait_until
 from tests.test_flush import accept, next_minute
 from tests.web import manage, serving
 
@@ -200,15 +197,7 @@ def test_a_secret_that_gets_into_a_line_is_taken_out(format: str) -> None:
 
 
 def python(code: str, **env: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stderr
+    return run_python(code, **env).stderr
 
 
 def test_a_developer_reads_plain_lines() -> None:

@@ -155,7 +155,7 @@ class Tally(RuleBasedStateMachine):
         assert (self.store.sealed() or EPOCH) == self.sealed
 
     def send(self, batch: Batch) -> Accepted | None:
-        return batch.read(self.redis.eval(SCRIPT, len(batch.keys), *batch.keys, *batch.args))
+        return batch.read(self.redis.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args))
 
     def read(self, minute: Minute) -> list[tuple[int, int]]:
         return [count for chunk in self.store.counts(minute) for count in chunk]

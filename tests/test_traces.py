@@ -1,9 +1,6 @@
 """Traces, as a collector gets them from real processes: off unless OTEL_* asks for them."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +14,7 @@ from counter.store import CountStore
 from project.celery import FLUSH, app
 from tests.collector import Collector, collecting
 from tests.conftest import HOME
-from tests.processes import BIN, ROOT, Process, run, wait_until
+from tests.processes import BIN, Process, run, run_python, wait_until
 from tests.test_flush import accept, next_minute
 from tests.test_logs import lines
 from tests.web import manage, serving
@@ -136,27 +133,13 @@ print(json.dumps([traces.is_asked_for(), bool(ours & set(sys.modules)), type(spa
     ],
 )
 def test_nothing_of_the_sdk_is_there_unless_it_is_asked_for(env: dict[str, str], is_on: bool) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OFF],
-        cwd=ROOT,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(OFF, **env)
     asked, imported, kind = json.loads(done.stdout.splitlines()[0])
     assert (asked, imported, kind) == (is_on, is_on, "_Spans" if is_on else "Spans")
 
 
 def test_an_exporter_that_is_not_there_is_said_and_stops_nothing() -> None:
     env = {"OTEL_TRACES_EXPORTER": "carrier-pigeon"}
-    done = subprocess.run(
-        [sys.executable, "-c", OFF],
-        cwd=ROOT,
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(OFF, **env)
     assert json.loads(done.stdout)[2] == "Spans"
     assert "carrier-pigeon" in done.stderr
