@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -57,7 +59,8 @@ class ValkeyCluster:
     def __init__(self, nodes: dict[int, ServerProcess], ways: dict[int, Way]) -> None:
         self.nodes = nodes
         self._ways = ways
-        self.clients = {port: redis.Redis(port=port, socket_timeout=1) for port in nodes}
+        once = Retry(NoBackoff(), 0)
+        self.clients = {port: redis.Redis(port=port, socket_timeout=1, retry=once) for port in nodes}
 
     @property
     def url(self) -> str:
@@ -101,6 +104,11 @@ class ValkeyCluster:
                 self.clients[port].exists(key)
                 return port
         return None
+
+    def expect_failover_after(self, milliseconds: int) -> None:
+        """How long a master may be silent, from now on."""
+        for client in self.clients.values():
+            client.config_set("cluster-node-timeout", milliseconds)
 
     def cut_off(self, port: int, *, from_clients: bool) -> None:
         """The network is gone between this node and all others, and perhaps its clients: nobody is told."""
