@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from counter import keys
 from counter.batch import Unavailable
-from counter.connection import connect, connect_for_accept, masters
+from counter.connection import connect, connect_for_accept, masters, refresh
 from counter.layout import spread_over
 from counter.minute import Minute
 from counter.recorder import Recorder
@@ -241,6 +241,34 @@ def test_what_a_master_takes_while_it_is_cut_off_is_not_acknowledged(cluster: Va
     wait_until(lambda: not holds(port, second), "it has forgotten")
     with connect() as client:
         verify_waiting(Calls(ok=Counter([first])), client)
+
+
+def test_a_seal_that_a_failover_has_taken_back_is_set_again(
+    cluster: ValkeyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When `seal` returns, every bucket is sealed on a replica, too."""
+    port, hold = owner(cluster), CountStore._hold
+
+    def fail_over_and_hold(self: CountStore, minute: Minute) -> None:
+        cluster.expect_failover_after(NODE_TIMEOUT_MS)
+        wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
+        cluster.heal()
+        wait_until(cluster.is_whole, "the cluster is whole")
+        refresh(client)
+        assert None in [client.get(bucket.sealed) for bucket in self.buckets], "some have lost it"
+        hold(self, minute)
+
+    monkeypatch.setattr(CountStore, "_hold", fail_over_and_hold)
+    cluster.expect_failover_after(60_000)
+    cluster.cut_off(port, from_clients=False)
+    try:
+        with closing(connect()) as client:
+            store = CountStore(client)
+            store.seal(minute := Minute.at(store.now()))
+            assert {client.get(bucket.sealed) for bucket in store.buckets} == {str(minute).encode()}
+    finally:
+        cluster.expect_failover_after(NODE_TIMEOUT_MS)
+        cluster.heal()
 
 
 @pytest.mark.parametrize("move", ["at once", "key by key"])
