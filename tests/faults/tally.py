@@ -117,6 +117,10 @@ class Tally:
             self.calls.ok -= self._minutes.pop(minute)
         self.log = [row for row in self.log if row[0] > str(last)]
 
+    def counts(self) -> set[bytes]:
+        """The names of all counts in Redis."""
+        return set(self.valkey.scan_iter("*[0-9]_[0-9]*"))
+
     def verify(self) -> None:
         """Every promise, and the log that there would be without any fault."""
         assert verify(self.calls, self.valkey).unique_counts == self.log
