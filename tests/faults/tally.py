@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 
@@ -97,6 +99,14 @@ class Tally:
     def break_lease(self) -> None:
         """Let the next flusher in at once, instead of when a dead one's lease has run out."""
         self.valkey.delete(keys.LOCK)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """No flush is under way meanwhile: a worker's first, or one of those that others have sent."""
+        lease = self.store.lease()
+        wait_until(lease.take, "nobody flushes")
+        yield
+        lease.release()
 
     def wait_settled(self) -> None:
         """Until nothing that has ended is left in Redis, and nobody works on it."""
