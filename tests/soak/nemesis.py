@@ -99,7 +99,10 @@ class Nemesis:
         stack, servers = self._stack, self._stack.servers
         return [
             *(self._of_way(kind, self._random.choice(ways)) for kind, ways in servers.ways.items()),
-            *(self._of_kind(kind, self._random.choice(each)) for kind, each in servers.each.items()),
+            *(
+                _of_server(kind, kind, self._random.choice(each), ILL_SECONDS[kind])
+                for kind, each in servers.each.items()
+            ),
             *(self._of_cluster(servers.valkeys) if servers.valkeys else []),
             *(self._of_program(name) for name in stack.programs),
             self._of_messages(),
@@ -113,9 +116,6 @@ class Nemesis:
             Fault(way, f"hang the connections to {kind}", proxy.hang, proxy.heal, seconds),
             Fault(way, f"refuse connections to {kind}", proxy.refuse, proxy.heal, seconds),
         ]
-
-    def _of_kind(self, kind: str, server: Server) -> list[Fault]:
-        return _of_server(kind, kind, server, ILL_SECONDS[kind])
 
     def _of_cluster(self, valkeys: ValkeyCluster) -> list[list[Fault]]:
         target, pick = "cluster", self._random.random()

@@ -65,7 +65,7 @@ class Elected:
 
     @cached_property
     def _port(self) -> int:
-        ports = self._candidates()
+        ports = self._candidates() or list(self._valkeys.nodes)  # on a busy machine none may answer in time
         return ports[int(self._pick * len(ports))]
 
 
