@@ -208,6 +208,16 @@ MUTANTS = (
         ("        if settings.ACCEPT_REPLICAS:", "        if False:"),
     ),
     mutant(
+        "where the log begins is held by enough replicas",
+        "counter/store.py",
+        f"{REPLICA}without_the_replica_it_is_not_decided_where_the_log_begins",
+        (
+            "        with held(master_of(self._redis, keys.FIRST)) as pipe:\n"
+            "            pipe.set(keys.FIRST, str(minute), nx=True)",
+            "        self._redis.set(keys.FIRST, str(minute), nx=True)",
+        ),
+    ),
+    mutant(
         "a seal is held in every bucket",
         "counter/store.py",
         "tests/faults/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",

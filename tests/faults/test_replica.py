@@ -14,6 +14,7 @@ from counter.batch import Unavailable
 from counter.batcher import Batcher
 from counter.connection import connect, connect_for_accept
 from counter.layout import misfit, spread_over
+from counter.minute import Minute
 from counter.nodes import connect_async
 from counter.recorder import Recorder
 from counter.store import CountStore
@@ -140,6 +141,14 @@ def test_without_the_replica_the_number_of_buckets_stays(pair: Pair) -> None:
 
         with override_settings(REDIS_BUCKETS=16):
             wait_until(is_spread, "the buckets are open")
+
+
+def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) -> None:
+    """Sealed minutes, an empty topic, and no word of where to begin would stop publishing for good."""
+    store = CountStore(connect())
+    minute = Minute.at(store.now())
+    with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
+        store.begin_at(minute)
 
 
 @pytest.mark.django_db
