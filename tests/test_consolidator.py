@@ -5,6 +5,7 @@ import time
 import pytest
 import redis
 from pytest_django import Settings
+from redis.exceptions import ResponseError
 
 from counter.keys import WHOLE
 from counter.minute import Minute
@@ -117,6 +118,49 @@ def test_nothing_is_counted_in_a_sealed_minute(progress: Progress, store: CountS
     assert refusal.sealed == first
     assert store.pending() == []
     assert progress.positions()[0][0].next == 0
+
+
+def test_nothing_is_counted_by_who_thinks_that_there_are_more_or_less_buckets(
+    progress: Progress, store: CountStore, valkey: redis.Redis, first: Minute
+) -> None:
+    for closed_or_changed in (0, 16):
+        valkey.set(WHOLE.layout, closed_or_changed)
+        with pytest.raises(ResponseError, match="LAYOUT"):
+            progress.count([claim(0, 1, first, 1)])
+        assert store.pending() == []
+        assert progress.positions()[0][0].next == 0
+    valkey.set(WHOLE.layout, 1)
+    assert progress.count([claim(0, 1, first, 1)]) == []
+
+
+def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    minutes, megabytes = 12, 3
+    valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] + megabytes * 2**20)
+    try:
+        with consolidating():
+            for n in range(minutes):
+                topic.append(0, at(first + n), *range(5000))
+            wait_until(lambda: "crowded" in caplog.text or "of maxmemory" in caplog.text, "one is far ahead")
+            for n in range(minutes):
+                topic.append(1, at(first + n), *range(10_000, 10_100))
+                topic.append(2, at(first + n), *range(20_000, 20_100))
+            topic.mark(at(first + minutes))
+            published: list[Minute] = []
+
+            def is_published() -> bool:
+                published.extend(Flush(store).run().published)
+                return len(published) == minutes
+
+            wait_until(is_published, "all minutes are published")
+    finally:
+        valkey.config_set("maxmemory", "0")
+    assert unique_counts() == [(str(first + n), 5200, 5200) for n in range(minutes)]
 
 
 def test_a_full_redis_keeps_events_waiting_and_loses_none(
