@@ -58,8 +58,7 @@ def test_a_minute_of_both_kinds_has_all_calls_once(
     topic.append(0, at(now, 30), 1, 3)
     assert Flush(store).run().published == [], "events may be there that nobody has counted"
     topic.mark(at(now + 1))
-    with consolidating():
-        topic.wait_counted(valkey)
+    topic.count(valkey)
     assert Flush(store).run().published == [now]
     assert unique_counts() == [(str(now), 3, 4)]
 
@@ -74,8 +73,7 @@ def test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again(
     assert Flush(store).run().published == []
     with pytest.raises(CommandError, match="1 events that are not counted"):
         leave()
-    with consolidating():
-        topic.wait_counted(valkey)
+    topic.count(valkey)
     leave()
     assert Flush(store).run().published == [now]
     assert unique_counts() == [(str(now), 3, 3)]
@@ -97,15 +95,13 @@ def test_a_system_may_begin_with_events_again(
     topic: Requests, store: CountStore, valkey: redis.Redis, settings: Settings, now: Minute
 ) -> None:
     topic.append(0, time.time(), 3)
-    with consolidating():
-        topic.wait_counted(valkey)
+    topic.count(valkey)
     leave()
     settings.ACCEPT_SINK = "kafka"
     again = Requests()
     again.append(1, at(now, 30), 3, 4)
     again.mark(at(now + 1))
-    with consolidating():
-        again.wait_counted(valkey)
+    again.count(valkey)
     assert Flush(store).run().published == [now]
     assert unique_counts() == [(str(now), 4, 5)]
 
@@ -133,8 +129,7 @@ def test_the_number_of_buckets_is_changed_outside_of_event_mode_alone(
     again, second = Requests(), Minute.at(store.now()) + 1
     again.append(1, at(second), 2, 3)
     again.mark(at(second + 1))
-    with consolidating():
-        again.wait_counted(valkey)
+    again.count(valkey)
     pass_time(monkeypatch, second.end - store.now() + 1)
     Flush(CountStore(valkey)).run()
     assert [row for row in unique_counts() if row[1]] == [(str(first), 2, 3), (str(second), 2, 2)]
@@ -177,8 +172,7 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
 
     def begin(client: redis.Redis, name: str, command: str, *values: int) -> None:
         if command == "SADD":
-            with consolidating():
-                topic.wait_counted(valkey)
+            topic.count(valkey)
         write(client, name, command, *values)
 
     with monkeypatch.context() as patch:
@@ -187,6 +181,5 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
             spread_over(valkey, 16)
     assert spread_over(valkey, 1), "the way back"
     topic.append(0, time.time(), 2, 3)
-    with consolidating():
-        topic.wait_counted(valkey)
+    topic.count(valkey)
     verify_waiting(Calls(ok=Counter([1, 2, 2, 3])), valkey)
