@@ -136,7 +136,7 @@ def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
     first: Minute,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    minutes, megabytes = 12, 3
+    minutes, megabytes = 12, 4
     valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] + megabytes * 2**20)
     try:
         with consolidating():
@@ -144,8 +144,8 @@ def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
                 topic.append(0, at(first + n), *range(5000))
             wait_until(lambda: "crowded" in caplog.text or "of maxmemory" in caplog.text, "one is far ahead")
             for n in range(minutes):
-                topic.append(1, at(first + n), *range(10_000, 10_100))
-                topic.append(2, at(first + n), *range(20_000, 20_100))
+                topic.append(1, at(first + n), *range(10_000, 13_000))
+                topic.append(2, at(first + n), *range(20_000, 23_000))
             topic.mark(at(first + minutes))
             published: list[Minute] = []
 
@@ -156,7 +156,7 @@ def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
             wait_until(is_published, "all minutes are published")
     finally:
         valkey.config_set("maxmemory", "0")
-    assert unique_counts() == [(str(first + n), 5200, 5200) for n in range(minutes)]
+    assert unique_counts() == [(str(first + n), 11_000, 11_000) for n in range(minutes)]
 
 
 def test_a_full_redis_keeps_events_waiting_and_loses_none(

@@ -288,4 +288,4 @@ def test_all_of_it_at_random(
         events.end_minute()
         time.sleep(chance.uniform(0, 2))
     events.wait_progress()
-    events.verify()
+    events.verify(worker.keep)
