@@ -59,7 +59,7 @@ def measure(size: Size) -> report.Results:
         say("a backlog of events")
         results.drained = growth.drain(back, size.events)
         back.client.flushall()
-        results.attacks[latency.FLUSH] = latency.measure_flush(back, size.seconds, size.flushed_ids)
+        results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
 
 
