@@ -17,7 +17,7 @@ from bench.servers import Backing, process
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 IDS = (1_000, 10_000, 100_000, 1_000_000)
 SLOW_MICROSECONDS = 500
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from bench.load import Attack
 from bench.servers import Contender
 from bench.throughput import Rates, ratio
 
+Series = dict[str, list[tuple[float, float]]]
+"""Points, by the name of what they are of."""
+
 RATE_SAMPLES = 4
 """A rate is one of so many samples."""
 
@@ -175,9 +178,6 @@ def plot_drain(drained: Drained) -> None:
             "Redis": [(seconds, size) for seconds, _, _, size in samples],
         },
     )
-
-
-Series = dict[str, list[tuple[float, float]]]
 
 
 def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Series | None = None) -> None:

@@ -48,6 +48,9 @@ REFRESH_MS = 10_000
 BATCH = 10_000
 """Events in hand: some ten scripts, sent together."""
 
+FETCH_BYTES = 100_000
+"""Compressed: some ten thousand events."""
+
 POLL_SECONDS = 0.1
 """What a lonely event waits for company."""
 
@@ -106,8 +109,11 @@ class Consolidator:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_MS,
                 "auto.offset.reset": "error",
-                # Per partition, and by default ten times that: hundreds of megabytes for a backlog.
+                # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
                 "queued.min.messages": BATCH,
+                "max.partition.fetch.bytes": FETCH_BYTES,
+                # After a fetch that filled the queue; by default a second, in which it runs empty.
+                "fetch.queue.backoff.ms": 10,
                 "topic.metadata.refresh.interval.ms": REFRESH_MS,
             }
         )
