@@ -13,8 +13,8 @@ def main(events: int) -> None:
     """In servers of its own, of which nothing is left."""
     with fresh(kafka=True) as back:
         drained = growth.drain(back, events)
-    for what, measured, _, _ in report.of_drain(drained):
-        print(f"{what}: {measured}")
+    for what, measured, spread, _ in report.of_drain(drained):
+        print(f"{what}: {measured} {spread}")
     print(describe())
     report.plot_drain(drained)
 

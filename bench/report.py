@@ -1,6 +1,7 @@
 """What was measured, as one table, as JSON, and as plots."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -167,7 +168,7 @@ def save(results: Results) -> None:
 
 def plot_drain(drained: Drained) -> None:
     """Into docs/bench as well."""
-    samples = drained.samples
+    samples = drained.samples[:: 2 * RATE_SAMPLES]
     _plot(
         "drain",
         f"{drained.events:,} events: counted a second (left), megabytes (right), by seconds",
@@ -178,6 +179,11 @@ def plot_drain(drained: Drained) -> None:
             "Redis": [(seconds, size) for seconds, _, _, size in samples],
         },
     )
+
+
+def _hundreds(series: Series) -> int:
+    """Where an axis for these ends."""
+    return math.ceil(max(y for points in series.values() for _, y in points) / 100) * 100
 
 
 def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Series | None = None) -> None:
@@ -193,6 +199,9 @@ def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Ser
         truncate_label=-1,
         show_legend=bool(right),
         legend_at_bottom=True,
+        legend_at_bottom_columns=3,
+        include_x_axis=bool(right),
+        secondary_range=(0, _hundreds(right)) if right else None,
         x_value_formatter=lambda value: f"{value:,.0f}",
         value_formatter=lambda value: f"{value:,.6g}",
     )
