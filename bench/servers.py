@@ -1,8 +1,10 @@
 """The servers that are measured, each with two processes, and the real ones behind them."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -72,6 +74,17 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             manage = ["env", EVENT_MODE, sys.executable, "manage.py", command]
             subprocess.run(manage, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         yield Backing(folder, valkey, stack.enter_context(redis.Redis.from_url(valkey.url)))
+
+
+@contextmanager
+def fresh(*, kafka: bool) -> Iterator[Backing]:
+    """Empty servers in a folder of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
+    try:
+        with backing(folder, kafka=kafka) as back:
+            yield back
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

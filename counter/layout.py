@@ -1,8 +1,8 @@
 """Layout: over how many buckets the ids are spread, and how that is changed while calls come in.
 
 An id must not be counted in two buckets in one minute: it would be unique twice. So each bucket knows for how
-many buckets it may be counted in, and accept.lua refuses all others. A change closes every bucket, seals the
-present minute in all of them, and only then opens the new ones: so each minute is counted in one layout.
+many buckets it may be counted in, and the scripts that count refuse all others. A change closes every bucket,
+seals the present minute in all of them, and only then opens the new ones: each minute has one layout.
 
 1  register  the new number joins `tally:buckets`: from now on every flush seals, reads and settles those, too
 2  close     nothing can be counted in any bucket, old or new
@@ -11,7 +11,12 @@ present minute in all of them, and only then opens the new ones: so each minute 
 
 A crash in between leaves calls refused, and is healed by running it again. What waits in the old buckets is
 published from there.
+
+Events are another matter: which minute they belong to is up to their log, not to a seal, and how far they are
+counted stands in their buckets. So the number can't be changed while any are counted.
 """
+
+from collections.abc import Sequence
 
 import redis
 from django.conf import settings
@@ -26,6 +31,10 @@ from counter.store import CountStore
 CLOSED = 0
 
 
+class EventsAreCounted(Exception):
+    """In event mode the number of buckets can't be changed: it has to be left first."""
+
+
 def misfit(client: redis.Redis) -> str | None:
     """Why this process may not count, where ids are not spread over REDIS_BUCKETS; None where they are."""
     found = _layout(client, keys.buckets(settings.REDIS_BUCKETS)[0])
@@ -38,21 +47,34 @@ def misfit(client: redis.Redis) -> str | None:
 
 
 def spread_over(client: redis.Redis, count: int) -> bool:
-    """Spread ids over so many buckets from now on; False where they are already. Raises RedisError.
+    """Spread ids over so many buckets from now on; False where they are already.
 
     Calls that come meanwhile are refused, and so are afterwards those of processes with another number.
+    Raises RedisError; EventsAreCounted.
     """
     new = keys.buckets(count)
     if all(_layout(client, bucket) == count for bucket in new):
         return False
-    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     store = CountStore(client)
+    _check_events(store, new)
+    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     for bucket in store.learn():
         _write(client, bucket.layout, "SET", CLOSED)
+    _check_events(store, new)  # once more: a consolidator may just have begun
     _seal(store)
     for bucket in new:
         _write(client, bucket.layout, "SET", count)
     return True
+
+
+def _check_events(store: CountStore, new: Sequence[Bucket]) -> None:
+    """Raise EventsAreCounted where that is not in the new buckets themselves, to which a change goes back."""
+    store.learn()
+    tags = {bucket.tag for bucket in store.event_buckets()}
+    if tags and tags != {bucket.tag for bucket in new}:
+        raise EventsAreCounted(
+            f"events are counted in {len(tags)}: leave event mode first, docs/operations.md"
+        )
 
 
 def _seal(store: CountStore) -> None:

@@ -221,6 +221,21 @@ class CountStore:
         """How far events have been counted, in event mode."""
         return Progress(self._redis)
 
+    def event_buckets(self) -> list[Bucket]:
+        """Those that events are counted in: minutes wait for them."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.buckets:
+                pipe.exists(bucket.requests)
+            found = pipe.execute()
+        return [bucket for bucket, exists in zip(self.buckets, found, strict=True) if exists]
+
+    def forget_events(self) -> None:
+        """That there ever were any: minutes end by Redis's clock alone again."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.learn():
+                pipe.delete(bucket.requests)
+            pipe.execute()
+
     def lease(self) -> "Lease":
         """The right to be the one flusher; not yet taken."""
         return Lease(self._redis)

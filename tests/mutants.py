@@ -324,6 +324,42 @@ MUTANTS = (
         ("  if ARGV[1] <= sealed then", "  if false then"),
     ),
     mutant(
+        "consolidate.lua: no event counts in another layout",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}nothing_is_counted_by_who_thinks_that_there_are_more_or_less_buckets",
+        ("misfit(KEYS[7], ARGV[7])", "nil"),
+    ),
+    mutant(
+        "consolidate.lua: the last memory is for partitions behind",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end",
+        ("local CROWDED = 0.5", "local CROWDED = 2"),
+    ),
+    mutant(
+        "buckets are not changed while events are counted",
+        "counter/layout.py",
+        "tests/test_event_mode.py::test_the_number_of_buckets_is_changed_outside_of_event_mode_alone",
+        ("    if tags and tags != {bucket.tag for bucket in new}:", "    if False:"),
+    ),
+    mutant(
+        "… nor while a consolidator begins",
+        "counter/layout.py",
+        "tests/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
+        ("    _check_events(store, new)  # once more: a consolidator may just have begun\n", ""),
+    ),
+    mutant(
+        "a consolidator with another number of buckets begins nothing",
+        "tasks/consolidator.py",
+        "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
+        ("if why := misfit(self._client):", "if why := None:"),
+    ),
+    mutant(
+        "minutes wait for events in another number of buckets",
+        "tasks/closing.py",
+        "tests/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
+        ("if not store.event_buckets() and", "if not store.progress().positions() and"),
+    ),
+    mutant(
         "a partition's time never runs back",
         "counter/events.py",
         f"{EVENTS}an_events_minute_is_that_of_the_highest_append_time_so_far",
@@ -345,7 +381,7 @@ MUTANTS = (
         "events hold minutes back whatever ACCEPT_SINK says",
         "tasks/closing.py",
         "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
-        ("if not positions and not is_event_mode():", "if not is_event_mode():"),
+        ("if not store.event_buckets() and not is_event_mode():", "if not is_event_mode():"),
     ),
     mutant(
         "the first minute ever is the earliest of all partitions",

@@ -15,9 +15,9 @@ from counter.store import CountStore
 from embedded.ports import free_port
 from project.celery import FLUSH, app
 from tasks.brokers import KafkaAway
-from tasks.recount import read_ends
 from tasks.topics import create_topics
 from tests.processes import BIN, Process, run, wait_until
+from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
 from tests.web import manage
 
@@ -88,18 +88,8 @@ class Stack:
         """Whether nothing is left to publish; if there is, a tick is sent."""
         with suppress(RedisError, KafkaAway):
             self.end_minute()
-            return self._is_counted() and not self.store.pending()
+            return (not is_event_mode() or is_counted(self.store)) and not self.store.pending()
         return False
-
-    def _is_counted(self) -> bool:
-        """Whether no event waits."""
-        if not is_event_mode():
-            return True
-        positions = self.store.progress().positions()
-        return all(
-            min((each.next for each in positions.get(partition, ())), default=0) >= end
-            for partition, end in read_ends().items()
-        )
 
     def is_up(self) -> bool:
         """Whether calls are accepted."""
