@@ -14,6 +14,7 @@ DEADLINE_SECONDS = 60
 POLL_SECONDS = 0.02
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent
+LAUNCHER = ROOT / "bin" / "tally"
 
 
 class Server(Protocol):
@@ -87,6 +88,12 @@ class Process:
         """SIGKILL to the whole group, as when the machine's plug is pulled."""
         self.send_all(SIGKILL)
         self.wait()
+
+
+def tally(program: str, *options: str, log: Path, env: dict[str, str] | None = None) -> Process:
+    """One of Tally's programs, by its name in `bin/tally`."""
+    path = os.pathsep.join((str(BIN), os.environ["PATH"]))
+    return Process([str(LAUNCHER), program, *options], log, {"PATH": path} | (env or {}))
 
 
 class ServerProcess(Process):

@@ -21,7 +21,7 @@ from project.celery import FLUSH, app
 from tasks.brokers import KafkaAway
 from tasks.recount import read_ends
 from tasks.topics import create_topics
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
+from tests.processes import Process, ServerProcess, run, tally, wait_until
 from tests.proxy import Proxy, proxy_to, two_ways
 from tests.web import manage
 
@@ -47,19 +47,13 @@ class Stack:
     def program(self, name: str) -> Process:
         """A program whose only ways to the servers are the proxies; not yet started."""
         kind = name.split("-", maxsplit=1)[0]
-        commands = {
-            "web": f"granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-            f" --port {self.web_port} project.asgi:application",
-            "worker": f"celery --quiet -A project worker --concurrency 2 -n {name}@%h",
-            "beat": "celery --quiet -A project beat --pidfile=",
-            "consolidate": "python manage.py consolidate",
-        }
-        command, *arguments = commands[kind].split()
+        options = [f"--hostname={name}@%h"] if kind == "worker" else []
         env = {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka_proxy.port}",
+            "PORT": str(self.web_port),
         }
-        return Process([str(BIN / command), *arguments], HOME / f"{name}.log", env)
+        return tally(kind, *options, log=HOME / f"{name}.log", env=env)
 
     def keep(self) -> None:
         """Start again what has died."""
@@ -68,12 +62,16 @@ class Stack:
                 program.send_all(SIGKILL)  # what is left of its group
                 program.start()
 
+    def end(self, name: str) -> None:
+        """End a program for good, in its own time."""
+        program = self.programs.pop(name)
+        if program.is_running():
+            program.stop()
+
     def end_programs(self) -> None:
-        """End all that still runs for good, in its own time."""
-        while self.programs:
-            _, program = self.programs.popitem()
-            if program.is_running():
-                program.stop()
+        """End all that still runs."""
+        for name in list(self.programs):
+            self.end(name)
 
     def end_minute(self) -> None:
         """End the present minute before its time, and send a tick; with Redis away, nothing happens.
