@@ -92,9 +92,6 @@ def flush_at_start(**kwargs: Any) -> None:
 def tell_metrics(**kwargs: Any) -> None:
     """On METRICS_PORT, for Prometheus: what this worker's processes count."""
     # Not sooner: prometheus_client looks for its folder when it is imported, and the settings name it.
-    from prometheus_client import start_http_server  # noqa: PLC0415
+    from counter.exposition import serve  # noqa: PLC0415
 
-    from counter.exposition import registry  # noqa: PLC0415
-
-    if settings.METRICS_PORT:
-        start_http_server(settings.METRICS_PORT, registry=registry())
+    serve()
