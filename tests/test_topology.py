@@ -27,7 +27,7 @@ from tests.postgres import Postgres, running
 from tests.processes import Process, ServerProcess, run, tally, wait_until
 from tests.prometheus import Prometheus
 from tests.test_callbacks import ok, receiving
-from tests.web import manage
+from tests.web import manage, metric
 
 # bin/tally's own name for each.
 WEBS = {"web-1": "web", "web-2": "web"}
@@ -95,13 +95,19 @@ class Topology:
 
         wait_until(is_ready, f"{name} is ready, see {self.webs[name].log}", START_SECONDS)
 
-    def restart_web(self, name: str) -> None:
+    def restart_web(self, name: str, load: Load) -> None:
         """As docs/operations.md says it, step by step."""
         self.nginx.reload(down=[name])
+        before = self._accepted(name)
+        load.wait_for(CALLS)
+        assert self._accepted(name) == before, f"{name} is out of nginx, and is called"
         assert self.webs[name].stop() == 0
         self.webs[name].start()
         self.wait_ready(name)
         self.nginx.reload()
+
+    def _accepted(self, name: str) -> float:
+        return metric(f"http://127.0.0.1:{self.ports[name]}", "tally_accepted_calls_total")
 
     def restart_worker(self, name: str) -> None:
         """Stop it, and go on when it is at work again."""
@@ -154,7 +160,7 @@ def test_each_part_restarts_under_load_and_refuses_nothing(topology: Topology) -
     with topology.load() as load:
         for name in topology.webs:
             load.wait_for(CALLS)
-            topology.restart_web(name)
+            topology.restart_web(name, load)
             topology.end_minute()
         for name in topology.workers:
             load.wait_for(CALLS)
