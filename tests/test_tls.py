@@ -217,6 +217,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
         wait_until(lambda: not store.pending(), "the worker has published it")
         wait_until(lambda: client.exists(keys.BEAT), "a beat leads")
         assert client.acl_log() == [], "what a role needs, it may do"
+    assert PASSWORD not in worker.output + beat.output
     history = "from counter.models import PublishedMinute as P; print(P.objects.count())"
     assert int(manage("shell", "--verbosity=0", "--command", history, **admin)) >= 1
 
