@@ -11,6 +11,9 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Protocol
 
 DEADLINE_SECONDS = 60
+START_SECONDS = 180
+"""For a server: a Java on a machine with much else to do."""
+
 POLL_SECONDS = 0.02
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,8 +109,13 @@ class ServerProcess(Process):
 
     def start(self) -> None:
         super().start()
-        wait_until(self.server.is_ready, f"{type(self.server).__name__} answers, see {self.log}")
-        assert self.is_running(), f"another one answers in its place, see {self.log}"
+        name = type(self.server).__name__
+        wait_until(
+            lambda: self.server.is_ready() or not self.is_running(),
+            f"{name} answers, see {self.log}",
+            START_SECONDS,
+        )
+        assert self.is_running(), f"{name} has ended, or another one answers in its place, see {self.log}"
 
 
 @contextmanager

@@ -23,12 +23,12 @@ from counter.accepting import PATH
 from counter.connection import connect_for_accept
 from counter.events import event
 from counter.health import kafka_problems, problems
+from counter.hint import FLUSH
 from counter.kafka import REQUESTS, Complaint, client_config
 from counter.minute import Minute
 from counter.store import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from project.celery import FLUSH
 from tasks.brokers import KafkaAway
 from tasks.publisher import TRANSACTIONAL_ID, Transaction
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS

@@ -15,9 +15,10 @@ import pytest
 
 from counter.accepting import PATH
 from counter.connection import connect
+from counter.hint import FLUSH
 from counter.store import CountStore
 from embedded.ports import free_port
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.certificates import Authority
 from tests.checker import Calls, verify
 from tests.conftest import new_topics

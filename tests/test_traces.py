@@ -12,8 +12,9 @@ from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
 from counter.callback_queue import QUEUE
+from counter.hint import FLUSH
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.collector import Collector, collecting
 from tests.conftest import HOME
 from tests.processes import BIN, Process, run, run_python, wait_until

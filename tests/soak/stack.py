@@ -12,12 +12,13 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.connection import connect_for_console
+from counter.hint import FLUSH
 from counter.sink import is_event_mode
 from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from project.celery import FLUSH, app
+from project.celery import app
 from tasks.brokers import KafkaAway
 from tasks.recount import read_ends
 from tasks.topics import create_topics
