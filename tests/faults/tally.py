@@ -9,10 +9,11 @@ import redis
 
 from counter import keys
 from counter.connection import connect_for_accept
+from counter.hint import FLUSH
 from counter.minute import Minute
 from counter.recorder import Recorder
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.checker import Calls, verify
 from tests.conftest import HOME
 from tests.processes import BIN, Process, wait_until
