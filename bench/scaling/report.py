@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from math import ceil, floor, log10
 from statistics import median
 from typing import TypeVar
 
@@ -303,15 +304,23 @@ def _plot(name: str, results: Results) -> None:
         js=(),
         width=800,
         height=420,
-        range=(0, 1.2 * max(_rate(results, shape) for shape in shapes.values())),
-        secondary_range=(0, 1.2 * max(_microseconds(results, shape) for shape in shapes.values())),
+        range=(0, _top(_rate(results, shape) for shape in shapes.values())),
+        secondary_range=(0, _top(_microseconds(results, shape) for shape in shapes.values())),
         legend_at_bottom=True,
-        value_formatter=lambda value: f"{value:,.6g}",
+        legend_at_bottom_columns=2,
+        value_formatter=lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.1f}",  # noqa: PLR2004
     )
     chart.x_labels = [str(count) for count in shapes]
     chart.add("calls/s", [_rate(results, shape) for shape in shapes.values()])
     chart.add("CPU µs a call", [_microseconds(results, shape) for shape in shapes.values()], secondary=True)
     chart.render_to_file(str(DOCS / f"scaling-{name}.svg"))
+
+
+def _top(values: Iterable[float]) -> float:
+    """Of a scale with ten steps, round ones."""
+    most = max(values)
+    step: float = 10 ** floor(log10(most))
+    return step * ceil(1.1 * most / step)
 
 
 def _rate(results: Results, shape: Shape) -> float:
