@@ -64,7 +64,7 @@ def measure(size: Size) -> report.Results:
         say("a backlog of events")
         results.drained = growth.drain(size.events)
         back.client.flushall()
-        results.attacks[latency.FLUSH] = latency.measure_flush(back, size.seconds, size.flushed_ids)
+        results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
 
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from subprocess import DEVNULL, Popen
 
 from bench.load import Attack, attack, calls_per_second
@@ -14,47 +14,51 @@ from bench.servers import Backing, Contender, web
 
 RATE = 10_000
 WARM_UP_SECONDS = 2
-HELLO, HOT, FLUSH, REWRITE, OVERLOAD = (
-    "hello-world",
-    "hot path",
-    "hot path, a minute is being flushed",
-    "hot path, the AOF is being rewritten",
-    "hot path, twice what it can do",
-)
+FLUSH, REWRITE = "a minute is being flushed", "the AOF is being rewritten"
+HELLO, HOT, OVERLOAD = Contender.HELLO, Contender.HOT, f"{Contender.HOT}, twice what it can do"
+ATTACKED = (HELLO, HOT)
+"""The hello-world needs neither the flush nor Redis: what they do to it is the machine's part."""
+
+
+def while_(trouble: str, contender: Contender) -> str:
+    """The name of the attack on a contender meanwhile."""
+    return f"{contender}, {trouble}"
 
 
 def measure(backing: Backing, seconds: float, ids: int) -> dict[str, Attack]:
     """The same attack on the hello-world, and on the hot path in good times and bad."""
-    seen = {}
-    with web(Contender.HELLO, backing.folder) as hello, web(Contender.HOT, backing.folder) as hot:
-        for url in (hello.url, hot.url):
+    seen: dict[str, Attack] = {}
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(web(name, backing.folder)).url for name in ATTACKED}
+        for name, url in urls.items():
             attack(url, RATE, WARM_UP_SECONDS)
-        say(HELLO)
-        seen[HELLO] = attack(hello.url, RATE, seconds)
-        say(HOT)
-        seen[HOT] = attack(hot.url, RATE, seconds)
+            say(name)
+            seen[name] = attack(url, RATE, seconds)
         say(OVERLOAD)
-        sustainable = calls_per_second(hot.url, seconds)
-        seen[OVERLOAD] = attack(hot.url, int(2 * sustainable), seconds)
+        sustainable = calls_per_second(urls[HOT], seconds)
+        seen[OVERLOAD] = attack(urls[HOT], int(2 * sustainable), seconds)
         _fill(ids)
         with rewriting(backing):
-            say(REWRITE)
-            seen[REWRITE] = attack(hot.url, RATE, seconds)
+            for name, url in urls.items():
+                say(while_(REWRITE, name))
+                seen[while_(REWRITE, name)] = attack(url, RATE, seconds)
     return seen
 
 
-def measure_flush(backing: Backing, seconds: float, ids: int) -> Attack:
+def measure_flush(backing: Backing, seconds: float, ids: int) -> dict[str, Attack]:
     """The attack while a minute of so many ids goes to Kafka."""
-    with web(Contender.HOT, backing.folder) as hot:
-        attack(hot.url, RATE, WARM_UP_SECONDS)
-        _fill(ids)
-        say(FLUSH)
-        command = [sys.executable, "manage.py", "flush"]
-        with Popen(command, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as flusher:
-            seen = attack(hot.url, RATE, seconds)
-            if flusher.poll() is not None:
-                say("the flush was over before the attack: more ids are needed")
-        return seen
+    seen: dict[str, Attack] = {}
+    for name in ATTACKED:
+        with web(name, backing.folder) as attacked:
+            attack(attacked.url, RATE, WARM_UP_SECONDS)
+            _fill(ids)
+            say(while_(FLUSH, name))
+            command = [sys.executable, "manage.py", "flush"]
+            with Popen(command, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as flusher:
+                seen[while_(FLUSH, name)] = attack(attacked.url, RATE, seconds)
+                if flusher.poll() is not None:
+                    say("the flush was over before the attack: more ids are needed")
+    return seen
 
 
 def _fill(ids: int) -> None:
