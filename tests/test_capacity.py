@@ -1,10 +1,13 @@
 """The capacity model's arithmetic, with costs that can be followed by hand."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from bench.report import DOCS
 from bench.scaling.capacity import NODE_BYTES, Costs, calls_a_script, fit, needs
+from bench.scaling.report import capacity
 
 COSTS = Costs(
     web_call=24e-6,
@@ -70,3 +73,8 @@ def test_the_fit_finds_what_a_script_and_a_call_cost() -> None:
 def test_the_fit_is_never_below_zero() -> None:
     assert list(fit([(10.0, 1000.0, 0.004), (100.0, 1000.0, 0.003)])) == pytest.approx([0, 3.5e-6])
     assert fit([(10.0, 1000.0, 0.0001), (100.0, 1000.0, 0.01)])[1] >= 0
+
+
+def test_the_published_table_is_what_the_model_says_of_the_published_costs() -> None:
+    costs = Costs(**json.loads((DOCS / "scaling.json").read_text())["costs"])
+    assert "\n".join(capacity(costs)) in (DOCS / "scaling.md").read_text()

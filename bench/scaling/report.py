@@ -69,7 +69,7 @@ def text(results: Results) -> str:
             f"With every core {UTILISATION:.0%} busy, {DISTINCT:.0%} of a minute's calls with an id of their"
             f" own, {MINUTES_KEPT} minutes kept, three replicas of each record.",
             "",
-            *_table(("", *(f"{rate:,} calls/s" for rate in RATES)), _capacity(costs(results))),
+            *capacity(costs(results)),
             "",
             "From these costs:",
             "",
@@ -232,7 +232,8 @@ def _flush(buckets: int, of: Sequence[Flushed]) -> tuple[str, ...]:
     )
 
 
-def _capacity(of: Costs) -> Iterator[tuple[str, ...]]:
+def capacity(of: Costs) -> Iterator[str]:
+    """The table of what each part needs, at each of the rates."""
     routed = {rate: needs(rate, of, routed=True) for rate in RATES}
     rows: tuple[tuple[str, Callable[[Needs], str]], ...] = (
         ("web processes", lambda n: f"{n.web_processes:,}"),
@@ -249,7 +250,8 @@ def _capacity(of: Costs) -> Iterator[tuple[str, ...]]:
         ("to Kafka, replicas too", lambda n: _bits(n.kafka_bits)),
     )
     needed = [needs(rate, of) for rate in RATES]
-    return ((name, *(show(of) for of in needed)) for name, show in rows)
+    head = ("", *(f"{rate:,} calls/s" for rate in RATES))
+    return _table(head, ((name, *(show(of) for of in needed)) for name, show in rows))
 
 
 def _late(of: Needs) -> str:

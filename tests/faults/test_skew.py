@@ -23,7 +23,7 @@ from tests.load import Load
 from tests.processes import BIN, Process, run, wait_until
 from tests.web import serving
 
-CALLS = 500
+CALLS = 200
 BEHIND, AHEAD = "-2h", "+1d"
 HOUR = timedelta(hours=1)
 
