@@ -35,6 +35,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
@@ -408,6 +409,24 @@ MUTANTS = (
         "tasks/management/commands/leave_event_mode.py",
         "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
         ("            if counted < end:", "            if False:"),
+    ),
+    mutant(
+        "ticks go by Redis's clock",
+        "project/celery.py",
+        f"{SKEW}the_ticks_of_a_beat_are_heard",
+        ("return self._clock.now()", "return super().now()"),
+    ),
+    mutant(
+        "a schedule from the future is forgotten",
+        "project/beat.py",
+        f"{SKEW}a_schedule_from_the_future_is_forgotten",
+        ("        self._forget_the_future()\n", ""),
+    ),
+    mutant(
+        "HAProxy repeats only what no server has heard",
+        "ops/haproxy/tally.cfg",
+        "tests/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
+        ("retry-on conn-failure", "retry-on all-retryable-errors"),
     ),
 )
 

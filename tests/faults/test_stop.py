@@ -4,6 +4,7 @@ from signal import SIGTERM
 
 import pytest
 
+from counter import keys
 from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
@@ -46,7 +47,7 @@ def test_a_worker_stops_under_load_of_tasks(tally: Tally, worker: Worker) -> Non
 def test_a_beat_stops_and_lets_go_of_the_lead(tally: Tally) -> None:
     beat = Process([str(BIN / "celery"), "-A", "project", "beat", "--pidfile="], HOME / "beat.log")
     with run(beat):
-        wait_until(lambda: tally.valkey.exists("redbeat::lock"), "it leads")
+        wait_until(lambda: tally.valkey.exists(keys.BEAT), "it leads, and knows")
         beat.send(SIGTERM)
         assert beat.wait() == 0
     assert not tally.valkey.exists("redbeat::lock")
