@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults soak mutants check bench screenshots secrets audit sbom lock clean
+.PHONY: help run demo test faults soak mutants check bench scaling screenshots secrets audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,8 +20,8 @@ test: .venv/installed ## run the tests: make test ARGS="-k valkey"
 faults: .venv/installed ## inject every fault, the slow ones too
 	@$(PY) -m pytest tests/faults -m "" $(ARGS)
 
-soak: .venv/installed ## load and random faults, then a verdict: make soak SECONDS=600 SEED=1 SINK=kafka
-	@$(if $(SINK),ACCEPT_SINK=$(SINK)) $(PY) -m tests.soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+soak: .venv/installed ## load and random faults, then a verdict: make soak SECONDS=600 SEED=1 CLUSTER=1 SINK=kafka
+	@$(if $(SINK),ACCEPT_SINK=$(SINK)) $(PY) -m tests.soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTER),--cluster)
 
 mutants: .venv/installed ## remove each guard in turn, and show that a test fails
 	@$(PY) -m tests.mutants
@@ -35,6 +35,9 @@ check: .venv/installed ## format, lint, types, import rules, migrations
 
 bench: .venv/installed ## measure
 	@$(PY) -m bench
+
+scaling: .venv/installed ## measure what a call costs over buckets, nodes and web processes, and what more of them need
+	@$(PY) -m bench.scaling
 
 screenshots: .venv/installed ## take the pictures in docs/images again, with the system's Chromium
 	@$(PY) -m pytest tests/browser/screenshots.py

@@ -29,11 +29,12 @@ def main(ids: int, *, only_fill: bool) -> None:
     store = CountStore(client)
     minute = fill(store, ids)
     used = client.info("memory")["used_memory"]
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     while not only_fill and store.settled() != minute:
         Flush(store).run()
     seconds = time.perf_counter() - begin
-    print(json.dumps({"seconds": seconds, "megabytes": peak(), "used_memory": used}))
+    cpu = time.process_time() - cpu
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": peak(), "used_memory": used}))
 
 
 def fill(store: CountStore, ids: int) -> Minute:

@@ -53,6 +53,8 @@ class Backing:
     folder: Path
     valkey: Valkey
     client: redis.Redis
+    pids: list[int]
+    """Of the servers, in this order"""
 
 
 @contextmanager
@@ -67,13 +69,15 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             SECRET_KEY="bench",
             TALLY_HOME=str(folder),
         )
+        pids = []
         for server in (valkey, broker) if kafka else (valkey,):
             server.prepare()
-            stack.enter_context(process(server.command, server.is_ready))
+            pids.append(stack.enter_context(process(server.command, server.is_ready)).pid)
         for command in ("migrate", "create_topics") if kafka else ("migrate",):
             manage = ["env", EVENT_MODE, sys.executable, "manage.py", command]
             subprocess.run(manage, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        yield Backing(folder, valkey, stack.enter_context(redis.Redis.from_url(valkey.url)))
+        client = stack.enter_context(redis.Redis.from_url(valkey.url))
+        yield Backing(folder, valkey, client, pids)
 
 
 @contextmanager

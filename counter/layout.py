@@ -23,10 +23,10 @@ from django.conf import settings
 
 from counter import keys
 from counter.connection import is_cluster, master_of
-from counter.delivery import unheld
+from counter.held import held
 from counter.keys import Bucket
 from counter.minute import Minute
-from counter.store import HOLD_MILLISECONDS, CountStore
+from counter.store import CountStore
 
 CLOSED = 0
 
@@ -95,11 +95,5 @@ def _layout(client: redis.Redis, bucket: Bucket) -> int:
 
 def _write(client: redis.Redis, name: str, command: str, *values: int) -> None:
     """Where accepting waits for replicas, so does this: a failover must not take it back."""
-    with master_of(client, name).pipeline(transaction=False) as pipe:
+    with held(master_of(client, name)) as pipe:
         pipe.execute_command(command, name, *values)  # type: ignore[no-untyped-call]
-        if replicas := settings.ACCEPT_REPLICAS:
-            pipe.wait(replicas, HOLD_MILLISECONDS)
-            pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
-        _, *held = pipe.execute()
-    if held and (missing := unheld(held[-1])):
-        raise missing

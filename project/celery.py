@@ -4,6 +4,8 @@ A hint may be lost, doubled or late without harm: the flush drains every closed 
 """
 
 import os
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -20,26 +22,39 @@ from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
+from counter.hint import FLUSH, QUEUE
 from project import logs, traces
 from project.checking import check_settings
+from project.clock import RedisClock
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-app = Celery("tally")
+
+class Tally(Celery):
+    """Celery, by Redis's clock: a host whose own is wrong sends nothing that is stale, or due another day."""
+
+    @cached_property
+    def _clock(self) -> RedisClock:
+        return RedisClock()
+
+    def now(self) -> datetime:
+        """The time of what is sent from here, and of beat's schedule."""
+        return self._clock.now()
+
+
+app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 for module in ("flush", "markers", "callbacks"):
     app.autodiscover_tasks(["tasks"], related_name=module)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)
 
-FLUSH = "tasks.flush.flush_closed_minutes"
-
 
 def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-app.conf.task_queues = (_queue("tally.flush"), _queue("tally.callbacks"))
+app.conf.task_queues = (_queue(QUEUE), _queue("tally.callbacks"))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
 app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
@@ -92,9 +107,6 @@ def flush_at_start(**kwargs: Any) -> None:
 def tell_metrics(**kwargs: Any) -> None:
     """On METRICS_PORT, for Prometheus: what this worker's processes count."""
     # Not sooner: prometheus_client looks for its folder when it is imported, and the settings name it.
-    from prometheus_client import start_http_server  # noqa: PLC0415
+    from counter.exposition import serve  # noqa: PLC0415
 
-    from counter.exposition import registry  # noqa: PLC0415
-
-    if settings.METRICS_PORT:
-        start_http_server(settings.METRICS_PORT, registry=registry())
+    serve()

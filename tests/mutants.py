@@ -35,8 +35,9 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
-EVENTS = "tests/test_consolidator.py::test_"
+EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
 
 MUTANTS = (
@@ -205,7 +206,72 @@ MUTANTS = (
         "what is published is held by enough replicas",
         "counter/store.py",
         f"{REPLICA}without_the_replica_nothing_is_published",
-        ("        if replicas := settings.ACCEPT_REPLICAS:", "        if replicas := 0:"),
+        ("        if settings.ACCEPT_REPLICAS:", "        if False:"),
+    ),
+    mutant(
+        "where the log begins is held by enough replicas",
+        "counter/store.py",
+        f"{REPLICA}without_the_replica_it_is_not_decided_where_the_log_begins",
+        (
+            "        with held(master_of(self._redis, keys.FIRST)) as pipe:\n"
+            "            pipe.set(keys.FIRST, str(minute), nx=True)",
+            "        self._redis.set(keys.FIRST, str(minute), nx=True)",
+        ),
+    ),
+    mutant(
+        "a seal is held in every bucket",
+        "counter/store.py",
+        "tests/faults/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",
+        ("                for bucket in buckets:", "                for bucket in buckets[:1]:"),
+    ),
+    mutant(
+        "a seal learns of new buckets",
+        "counter/store.py",
+        f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
+        (
+            "        while left := [bucket for bucket in self.learn() if bucket not in sealed]:",
+            "        for left in [self.buckets]:",
+        ),
+    ),
+    mutant(
+        "the flush looks into the buckets of before",
+        "counter/store.py",
+        f"{LAYOUT}old_minutes_are_published_and_new_ones_begin_after_them",
+        ("*map(int, found or before)}", "}"),
+    ),
+    mutant(
+        "accept.lua: only where ids are spread over as many buckets",
+        ACCEPT,
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ("if buckets ~= ARGV[6] then", "if false then"),
+    ),
+    mutant(
+        "new buckets are registered before they open",
+        "counter/layout.py",
+        f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
+        ('    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))\n', ""),
+    ),
+    mutant(
+        "old buckets are closed before new ones open",
+        "counter/layout.py",
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ('        _write(client, bucket.layout, "SET", CLOSED)', "        pass"),
+    ),
+    mutant(
+        "the minute is sealed before new buckets open",
+        "counter/layout.py",
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ("    _seal(store)\n", ""),
+    ),
+    mutant(
+        "a change of buckets is held by enough replicas",
+        "counter/layout.py",
+        f"{REPLICA}without_the_replica_the_number_of_buckets_stays",
+        (
+            "    with held(master_of(client, name)) as pipe:",
+            "    with master_of(client, name).pipeline() as pipe:",
+        ),
+        ("(command, name, *values)  # type", "(command, name, *values)\n        pipe.execute()  # type"),
     ),
     mutant(
         "redis-py does not repeat by itself",
@@ -343,6 +409,24 @@ MUTANTS = (
         "tasks/management/commands/leave_event_mode.py",
         "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
         ("            if counted < end:", "            if False:"),
+    ),
+    mutant(
+        "ticks go by Redis's clock",
+        "project/celery.py",
+        f"{SKEW}the_ticks_of_a_beat_are_heard",
+        ("return self._clock.now()", "return super().now()"),
+    ),
+    mutant(
+        "a schedule from the future is forgotten",
+        "project/beat.py",
+        f"{SKEW}a_schedule_from_the_future_is_forgotten",
+        ("        self._forget_the_future()\n", ""),
+    ),
+    mutant(
+        "HAProxy repeats only what no server has heard",
+        "ops/haproxy/tally.cfg",
+        "tests/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
+        ("retry-on conn-failure", "retry-on all-retryable-errors"),
     ),
 )
 

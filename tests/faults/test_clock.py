@@ -1,7 +1,5 @@
 """Redis's clock jumps, and comes back: no published minute changes, and the flusher stops and says so."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +15,7 @@ from embedded.valkey import Valkey
 from tasks.flush import Flush
 from tasks.watermark import Halt
 from tests.checker import verify
+from tests.clocks import of_file
 from tests.faults.tally import Tally
 from tests.processes import ServerProcess, run, wait_until
 from tests.reading import unique_counts
@@ -39,27 +38,13 @@ class Clock:
 
 
 @pytest.fixture
-def faketime() -> str:
-    """The library that is loaded into Valkey."""
-    if not shutil.which("faketime") and not os.environ.get("CI"):
-        pytest.skip("faketime is not installed")
-    return next(str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-
-
-@pytest.fixture
-def jumping(faketime: str, settings: Settings, tmp_path: Path) -> Iterator[tuple[Tally, Clock]]:
+def jumping(settings: Settings, tmp_path: Path) -> Iterator[tuple[Tally, Clock]]:
     """Tally over a Valkey whose clock can jump."""
     file = tmp_path / "clock"
     file.write_text("+0")
     valkey = Valkey(tmp_path / "valkey", free_port())
     settings.REDIS_URL = valkey.url
-    env = {
-        "LD_PRELOAD": faketime,
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with run(ServerProcess(valkey, env)), closing(connect()) as client:
+    with run(ServerProcess(valkey, of_file(file))), closing(connect()) as client:
         store = CountStore(client)
         with closing(Tally(client, store)) as tally:
             yield tally, Clock(file, store)

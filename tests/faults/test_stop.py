@@ -4,6 +4,7 @@ from signal import SIGTERM
 
 import pytest
 
+from counter import keys
 from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
@@ -15,8 +16,9 @@ from tests.reading import unique_counts
 def test_a_worker_finishes_the_minute_that_it_is_at(
     tally: Tally, worker: Worker, faults: Faults, point: str
 ) -> None:
-    tally.end_two_minutes()
-    faults.arm(point, "delay")
+    with tally.undisturbed():  # one that began before knows of one minute only
+        tally.end_two_minutes()
+        faults.arm(point, "delay")
     tally.send_flush()
     wait_until(faults.fired, f"in the middle, at {point}")
     try:
@@ -45,7 +47,7 @@ def test_a_worker_stops_under_load_of_tasks(tally: Tally, worker: Worker) -> Non
 def test_a_beat_stops_and_lets_go_of_the_lead(tally: Tally) -> None:
     beat = Process([str(BIN / "celery"), "-A", "project", "beat", "--pidfile="], HOME / "beat.log")
     with run(beat):
-        wait_until(lambda: tally.valkey.exists("redbeat::lock"), "it leads")
+        wait_until(lambda: tally.valkey.exists(keys.BEAT), "it leads, and knows")
         beat.send(SIGTERM)
         assert beat.wait() == 0
     assert not tally.valkey.exists("redbeat::lock")

@@ -1,8 +1,8 @@
 """The soak: the whole of Tally under load and under faults, then the checker's verdict.
 
-`python -m tests.soak [--seconds 60] [--seed N]`; its exit status is 0 when every promise held. With
-ACCEPT_SINK=kafka in event mode: then minutes are real ones, and the audit counts all of them again, and
-finds one that is tampered with.
+`python -m tests.soak [--seconds 60] [--seed N] [--cluster]`; its exit status is 0 when every promise held.
+With `--cluster` on a Valkey Cluster of six nodes and on three Kafka brokers. With ACCEPT_SINK=kafka in event
+mode: then minutes are real ones, and the audit counts all of them again, and finds one that is tampered with.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from tests.load import Load  # noqa: E402
 from tests.processes import wait_until  # noqa: E402
 from tests.soak.nemesis import Nemesis  # noqa: E402
 from tests.soak.recount import audit_all  # noqa: E402
-from tests.soak.stack import HOME, Stack, running_stack  # noqa: E402
+from tests.soak.servers import HOME, Servers, clusters, one_of_each  # noqa: E402
+from tests.soak.stack import Stack, running_stack  # noqa: E402
 
 CLIENTS = 6
 END_MINUTE_SECONDS = 2.0
@@ -42,21 +43,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--cluster", action="store_true")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and leaves no process behind
     app.conf.broker_transport_options |= {"socket_timeout": 1, "socket_connect_timeout": 1}
     print(f"SEED={arguments.seed} SECONDS={arguments.seconds:.0f}", flush=True)
     try:
-        soak(arguments.seconds, arguments.seed)
+        with (clusters if arguments.cluster else one_of_each)() as servers:
+            soak(servers, arguments.seconds, arguments.seed)
     except BaseException:
         atexit.unregister(shutil.rmtree)
         print(f"logs and data: {HOME}")
         raise
 
 
-def soak(seconds: float, seed: int) -> None:
+def soak(servers: Servers, seconds: float, seed: int) -> None:
     """Raises AssertionError when a promise was broken, saying which."""
-    with running_stack() as stack:
+    with running_stack(servers) as stack:
         nemesis = Nemesis(stack, seed)
         with Load(stack.url, CLIENTS, seed=seed) as load:
             try:
@@ -99,7 +102,7 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
         time.sleep(1)
         return stack.is_drained()
 
-    stack.programs.pop("web").kill()
+    stack.end("web")
     wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
     stack.end_programs()
     calls = load.calls

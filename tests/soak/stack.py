@@ -1,9 +1,7 @@
 """The whole of Tally as processes: servers, the proxies before them, web, workers and beats."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from signal import SIGKILL
 
 import httpx
@@ -11,55 +9,40 @@ import psutil
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from counter.connection import connect_for_console
+from counter.connection import connect_for_console, connect_to_broker
+from counter.hint import FLUSH
 from counter.sink import is_event_mode
 from counter.store import CountStore
-from embedded.kafka import Kafka
 from embedded.ports import free_port
-from embedded.valkey import Valkey
-from project.celery import FLUSH, app
+from project.celery import app
 from tasks.brokers import KafkaAway
 from tasks.topics import create_topics
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.proxy import Proxy, proxy_to, two_ways
+from tests.processes import Process, run, tally, wait_until
 from tests.soak.recount import is_counted
+from tests.soak.servers import HOME, Servers
 from tests.web import manage
-
-HOME = Path(os.environ["TALLY_HOME"])
 
 
 class Stack:
     """Everything that runs. What dies is started again by `keep`."""
 
-    def __init__(self, redis_proxy: Proxy, kafka_proxy: Proxy, valkey: Process, kafka: Process) -> None:
-        self.redis_proxy = redis_proxy
-        self.kafka_proxy = kafka_proxy
-        self.valkey = valkey
-        self.kafka = kafka
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
         self.web_port = free_port()
         names = ["web", "worker-1", "worker-2", "beat-1", "beat-2"]
         if is_event_mode():
             names += ["consolidate-1", "consolidate-2"]
         self.programs = {name: self.program(name) for name in names}
         self.client = connect_for_console()  # it waits no longer than a fault may last
+        self.broker = connect_to_broker()
         self.store = CountStore(self.client)
 
     def program(self, name: str) -> Process:
         """A program whose only ways to the servers are the proxies; not yet started."""
         kind = name.split("-", maxsplit=1)[0]
-        commands = {
-            "web": f"granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-            f" --port {self.web_port} project.asgi:application",
-            "worker": f"celery --quiet -A project worker --concurrency 2 -n {name}@%h",
-            "beat": "celery --quiet -A project beat --pidfile=",
-            "consolidate": "python manage.py consolidate",
-        }
-        command, *arguments = commands[kind].split()
-        env = {
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
-            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka_proxy.port}",
-        }
-        return Process([str(BIN / command), *arguments], HOME / f"{name}.log", env)
+        options = [f"--hostname={name}@%h"] if kind == "worker" else []
+        env = self.servers.env | {"PORT": str(self.web_port)}
+        return tally(kind, *options, log=HOME / f"{name}.log", env=env)
 
     def keep(self) -> None:
         """Start again what has died."""
@@ -68,12 +51,16 @@ class Stack:
                 program.send_all(SIGKILL)  # what is left of its group
                 program.start()
 
+    def end(self, name: str) -> None:
+        """End a program for good, in its own time."""
+        program = self.programs.pop(name)
+        if program.is_running():
+            program.stop()
+
     def end_programs(self) -> None:
-        """End all that still runs for good, in its own time."""
-        while self.programs:
-            _, program = self.programs.popitem()
-            if program.is_running():
-                program.stop()
+        """End all that still runs."""
+        for name in list(self.programs):
+            self.end(name)
 
     def end_minute(self) -> None:
         """End the present minute before its time, and send a tick; with Redis away, nothing happens.
@@ -124,19 +111,12 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(servers: Servers) -> Iterator[Stack]:
     """A stack that accepts calls, for the time of the block; nothing of it is left behind."""
     with ExitStack() as stack:
-        valkey = ServerProcess(Valkey(HOME / "valkey", int(os.environ["REDIS_PORT"])))
-        stack.enter_context(run(valkey))
-        redis_proxy = stack.enter_context(proxy_to(int(os.environ["REDIS_PORT"])))
-        kafka_proxy = stack.enter_context(proxy_to(free_port()))
-        port = int(os.environ["KAFKA_PORT"])
-        kafka = ServerProcess(Kafka(HOME / "kafka", port, properties=two_ways(port, kafka_proxy)))
-        stack.enter_context(run(kafka))
         create_topics()
         manage("migrate", "--verbosity=0")
-        tally = Stack(redis_proxy, kafka_proxy, valkey, kafka)
+        tally = Stack(servers)
         for program in tally.programs.values():
             stack.enter_context(run(program))
         wait_until(tally.is_up, f"calls are accepted, see {HOME}")
