@@ -172,6 +172,7 @@ def events(
         tally.callers.start()
         stack.callback(lambda: setattr(tally.callers, "running", False))
         tally.wait_progress()
+        wait_until(lambda: topic.members(GROUP) == 2, "both are at work")
         yield tally
 
 
