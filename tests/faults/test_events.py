@@ -172,7 +172,6 @@ def events(
         tally.callers.start()
         stack.callback(lambda: setattr(tally.callers, "running", False))
         tally.wait_progress()
-        wait_until(lambda: topic.members(GROUP) == 2, "both are at work")
         yield tally
 
 
@@ -187,6 +186,7 @@ def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
 
 
 def test_sigterm_hands_over_at_once(events: EventTally) -> None:
+    wait_until(lambda: events.topic.members(GROUP) == 2, "both are at work")
     for consolidator in events.consolidators:
         assert consolidator.stop() == 0
         begin = time.monotonic()
