@@ -20,8 +20,8 @@ test: .venv/installed ## run the tests: make test ARGS="-k valkey"
 faults: .venv/installed ## inject every fault, the slow ones too
 	@$(PY) -m pytest tests/faults -m "" $(ARGS)
 
-soak: .venv/installed ## load and random faults, then a verdict: make soak SECONDS=600 SEED=1 SINK=kafka
-	@$(if $(SINK),ACCEPT_SINK=$(SINK)) $(PY) -m tests.soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+soak: .venv/installed ## load and random faults, then a verdict: make soak SECONDS=600 SEED=1 CLUSTER=1 SINK=kafka
+	@$(if $(SINK),ACCEPT_SINK=$(SINK)) $(PY) -m tests.soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTER),--cluster)
 
 mutants: .venv/installed ## remove each guard in turn, and show that a test fails
 	@$(PY) -m tests.mutants

@@ -1,19 +1,14 @@
 """Measure everything, and print one table. QUICK=1 takes under two minutes, and writes no files."""
 
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import endurance, growth, latency, report, throughput
 from bench.load import Missing
 from bench.machine import CACHE, describe
 from bench.progress import say
-from bench.servers import Backing, Contender, backing, web
+from bench.servers import Contender, fresh, web
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def measure(size: Size) -> report.Results:
         results.flushes = growth.by_ids(back.client, size.ids)
         back.client.flushall()
         say("a backlog of events")
-        results.drained = growth.drain(size.events)
+        results.drained = growth.drain(back, size.events)
         back.client.flushall()
         results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
@@ -72,17 +67,6 @@ def endure() -> endurance.Endurance:
     """Minutes of the clock."""
     with fresh(kafka=True) as back:
         return endurance.measure(back, LAG_SECONDS, LOAD_SECONDS)
-
-
-@contextmanager
-def fresh(*, kafka: bool) -> Iterator[Backing]:
-    """Empty servers in a folder of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
-    try:
-        with backing(folder, kafka=kafka) as back:
-            yield back
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 main()

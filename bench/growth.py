@@ -3,16 +3,21 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from typing import cast
 
+import psutil
 import redis
 
 from bench.load import calls_per_second
 from bench.machine import ROOT
+from bench.servers import Backing, process
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 IDS = (1_000, 10_000, 100_000, 1_000_000)
 SLOW_MICROSECONDS = 500
+SAMPLE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,29 @@ class Drained:
     events: int
     seconds: float
     megabytes: float
-    """Its peak"""
-    samples: list[tuple[float, int]]
-    """(seconds, events counted by then)"""
+    """The most that the consolidator had"""
+    samples: list[tuple[float, int, float, float]]
+    """(seconds, events counted by then, megabytes of the consolidator, and of Redis)"""
 
 
-def drain(events: int) -> Drained:
+def drain(back: Backing, events: int) -> Drained:
     """Append the backlog, then count it."""
-    command = [sys.executable, "-m", "bench.drain", str(events)]
-    subprocess.run([*command, "fill"], cwd=ROOT, check=True)
-    seen = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
-    return Drained(events, seen["seconds"], seen["megabytes"], seen["samples"])
+    subprocess.run([sys.executable, "-m", "bench.events", str(events)], cwd=ROOT, check=True)
+
+    def counted() -> int:
+        progress = cast("dict[bytes, bytes]", back.client.hgetall("tally:requests"))
+        return sum(int(value) for field, value in progress.items() if field.endswith(b":next"))
+
+    with process([sys.executable, "manage.py", "consolidate"], lambda: counted() > 0) as consolidator:
+        seen, begin = psutil.Process(consolidator.pid), time.perf_counter()
+        samples: list[tuple[float, int, float, float]] = []
+        done = first = counted()
+        while done < events:
+            time.sleep(SAMPLE_SECONDS)
+            done, seconds = counted(), time.perf_counter() - begin
+            own, redis_own = seen.memory_info().rss, back.client.info("memory")["used_memory_rss"]
+            samples.append((seconds, done - first, own / 2**20, redis_own / 2**20))
+    return Drained(events - first, samples[-1][0], max(sample[2] for sample in samples), samples)
 
 
 def by_ids(client: redis.Redis, steps: tuple[int, ...]) -> list[Flushed]:

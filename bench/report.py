@@ -1,8 +1,10 @@
 """What was measured, as one table, as JSON, and as plots."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +17,12 @@ from bench.growth import Drained, Flushed
 from bench.load import Attack
 from bench.servers import Contender
 from bench.throughput import Rates, ratio
+
+Series = dict[str, list[tuple[float, float]]]
+"""Points, by the name of what they are of."""
+
+RATE_SAMPLES = 4
+"""A rate is one of so many samples."""
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "bench"
 
@@ -84,10 +92,8 @@ def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
         yield "… memory of the worker", f"{of.worker_megabytes:.0f} MB", "", "flat"
         yield "… Redis's memory for an id", f"{of.redis_bytes:.0f} bytes", "", "90" if of.ids >= 10**5 else ""
         yield "… longest command of Redis", f"{of.longest_milliseconds:.1f} ms", "", "5 ms"
-    if drained := results.drained:
-        rate = f"{drained.events / drained.seconds:,.0f} a second"
-        yield f"a backlog of {drained.events:,} events, one consolidator", rate, "", "150,000"
-        yield "… its memory", f"{drained.megabytes:.0f} MB", "", "flat"
+    if results.drained:
+        yield from of_drain(results.drained)
     if results.endurance:
         lags = results.endurance.lags
         yield (
@@ -105,6 +111,23 @@ def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
             f"of {memory[-1]:.0f} MB",
             "0",
         )
+
+
+def of_drain(drained: Drained) -> Iterator[tuple[str, str, str, str]]:
+    """The figures of a backlog."""
+    rates = [rate for _, rate in _rates(drained)]
+    rate, spread = drained.events / drained.seconds, f"{min(rates):,.0f} to {max(rates):,.0f}"
+    what = f"a backlog of {drained.events:,} events, one consolidator"
+    yield what, f"{rate:,.0f} a second", spread, "150,000"
+    yield "… its memory", f"{drained.megabytes:.0f} MB", "", "flat"
+    yield "… Redis's memory", f"{max(sample[3] for sample in drained.samples):.0f} MB", "", "flat"
+
+
+def _rates(drained: Drained) -> list[tuple[float, float]]:
+    """(seconds, events a second since the time before), in steps that are long enough to tell."""
+    chosen = drained.samples[RATE_SAMPLES - 1 :: RATE_SAMPLES]
+    steps = [(0.0, 0), *((seconds, count) for seconds, count, *_ in chosen)]
+    return [(at, (count - before) / (at - since)) for (since, before), (at, count) in pairwise(steps)]
 
 
 def _p99(results: Results, name: str, base: str, reach: str) -> tuple[str, str, str, str]:
@@ -133,12 +156,7 @@ def save(results: Results) -> None:
         {"key and index": [(f.ids, f.redis_bytes * f.ids / 2**20) for f in results.flushes]},
     )
     if results.drained:
-        _plot(
-            "drain",
-            "Events counted of a backlog, by seconds",
-            {"one consolidator": [(seconds, count) for seconds, count in results.drained.samples]},
-            log=False,
-        )
+        plot_drain(results.drained)
     if results.endurance:
         _plot(
             "web",
@@ -148,7 +166,28 @@ def save(results: Results) -> None:
         )
 
 
-def _plot(name: str, title: str, series: dict[str, list[tuple[float, float]]], *, log: bool = True) -> None:
+def plot_drain(drained: Drained) -> None:
+    """Into docs/bench as well."""
+    samples = drained.samples[:: 2 * RATE_SAMPLES]
+    _plot(
+        "drain",
+        f"{drained.events:,} events: counted a second (left), megabytes (right), by seconds",
+        {"events a second": _rates(drained)},
+        log=False,
+        right={
+            "consolidator": [(seconds, size) for seconds, _, size, _ in samples],
+            "Redis": [(seconds, size) for seconds, _, _, size in samples],
+        },
+    )
+
+
+def _hundreds(series: Series) -> int:
+    """Where an axis for these ends."""
+    return math.ceil(max(y for points in series.values() for _, y in points) / 100) * 100
+
+
+def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Series | None = None) -> None:
+    """`right` is what the axis on the right is for."""
     chart = pygal.XY(
         title=title,
         style=CleanStyle,
@@ -158,10 +197,16 @@ def _plot(name: str, title: str, series: dict[str, list[tuple[float, float]]], *
         logarithmic=log,
         x_labels=sorted({x for points in series.values() for x, _ in points}) if log else None,
         truncate_label=-1,
-        show_legend=False,
+        show_legend=bool(right),
+        legend_at_bottom=True,
+        legend_at_bottom_columns=3,
+        include_x_axis=bool(right),
+        secondary_range=(0, _hundreds(right)) if right else None,
         x_value_formatter=lambda value: f"{value:,.0f}",
         value_formatter=lambda value: f"{value:,.6g}",
     )
     for of, points in series.items():
         chart.add(of, points)
+    for of, points in (right or {}).items():
+        chart.add(of, points, secondary=True)
     chart.render_to_file(str(DOCS / f"{name}.svg"))

@@ -1,8 +1,10 @@
 """The servers that are measured, each with two processes, and the real ones behind them."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -76,6 +78,17 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             subprocess.run(manage, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         client = stack.enter_context(redis.Redis.from_url(valkey.url))
         yield Backing(folder, valkey, client, pids)
+
+
+@contextmanager
+def fresh(*, kafka: bool) -> Iterator[Backing]:
+    """Empty servers in a folder of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
+    try:
+        with backing(folder, kafka=kafka) as back:
+            yield back
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Layout: over how many buckets the ids are spread, and how that is changed while calls come in.
 
 An id must not be counted in two buckets in one minute: it would be unique twice. So each bucket knows for how
-many buckets it may be counted in, and accept.lua refuses all others. A change closes every bucket, seals the
-present minute in all of them, and only then opens the new ones: so each minute is counted in one layout.
+many buckets it may be counted in, and the scripts that count refuse all others. A change closes every bucket,
+seals the present minute in all of them, and only then opens the new ones: each minute has one layout.
 
 1  register  the new number joins `tally:buckets`: from now on every flush seals, reads and settles those, too
 2  close     nothing can be counted in any bucket, old or new
@@ -11,19 +11,28 @@ present minute in all of them, and only then opens the new ones: so each minute 
 
 A crash in between leaves calls refused, and is healed by running it again. What waits in the old buckets is
 published from there.
+
+Events are another matter: which minute they belong to is up to their log, not to a seal, and how far they are
+counted stands in their buckets. So the number can't be changed while any are counted.
 """
+
+from collections.abc import Sequence
 
 import redis
 from django.conf import settings
 
 from counter import keys
 from counter.connection import is_cluster, master_of
-from counter.delivery import unheld
+from counter.held import held
 from counter.keys import Bucket
 from counter.minute import Minute
-from counter.store import HOLD_MILLISECONDS, CountStore
+from counter.store import CountStore
 
 CLOSED = 0
+
+
+class EventsAreCounted(Exception):
+    """In event mode the number of buckets can't be changed: it has to be left first."""
 
 
 def misfit(client: redis.Redis) -> str | None:
@@ -38,21 +47,34 @@ def misfit(client: redis.Redis) -> str | None:
 
 
 def spread_over(client: redis.Redis, count: int) -> bool:
-    """Spread ids over so many buckets from now on; False where they are already. Raises RedisError.
+    """Spread ids over so many buckets from now on; False where they are already.
 
     Calls that come meanwhile are refused, and so are afterwards those of processes with another number.
+    Raises RedisError; EventsAreCounted.
     """
     new = keys.buckets(count)
     if all(_layout(client, bucket) == count for bucket in new):
         return False
-    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     store = CountStore(client)
+    _check_events(store, new)
+    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     for bucket in store.learn():
         _write(client, bucket.layout, "SET", CLOSED)
+    _check_events(store, new)  # once more: a consolidator may just have begun
     _seal(store)
     for bucket in new:
         _write(client, bucket.layout, "SET", count)
     return True
+
+
+def _check_events(store: CountStore, new: Sequence[Bucket]) -> None:
+    """Raise EventsAreCounted where that is not in the new buckets themselves, to which a change goes back."""
+    store.learn()
+    tags = {bucket.tag for bucket in store.event_buckets()}
+    if tags and tags != {bucket.tag for bucket in new}:
+        raise EventsAreCounted(
+            f"events are counted in {len(tags)}: leave event mode first, docs/operations.md"
+        )
 
 
 def _seal(store: CountStore) -> None:
@@ -73,11 +95,5 @@ def _layout(client: redis.Redis, bucket: Bucket) -> int:
 
 def _write(client: redis.Redis, name: str, command: str, *values: int) -> None:
     """Where accepting waits for replicas, so does this: a failover must not take it back."""
-    with master_of(client, name).pipeline(transaction=False) as pipe:
+    with held(master_of(client, name)) as pipe:
         pipe.execute_command(command, name, *values)  # type: ignore[no-untyped-call]
-        if replicas := settings.ACCEPT_REPLICAS:
-            pipe.wait(replicas, HOLD_MILLISECONDS)
-            pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
-        _, *held = pipe.execute()
-    if held and (missing := unheld(held[-1])):
-        raise missing

@@ -25,7 +25,7 @@ NEVER = Minute(-1)
 """Before every minute: closed while nothing is known of a partition."""
 
 SCRIPT = Script("consolidate", shared=("count",))
-_COUNTED, _SEALED = 1, 3
+_COUNTED, _SEALED, _AHEAD = 1, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,25 @@ class Claim:
         """KEYS of consolidate.lua."""
         bucket, minute = self.bucket, self.minute
         names = (bucket.pending, bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute))
-        return (bucket.sealed, bucket.requests, *names)
+        return (bucket.sealed, bucket.requests, *names, bucket.layout)
 
     @property
     def args(self) -> tuple[str | int, ...]:
         """ARGV of consolidate.lua."""
         ids = " ".join(map(str, self.ids))
-        return (str(self.minute), self.partition, self.start, self.end, self.time, ids)
+        counted = (self.partition, self.start, self.end, self.time, ids)
+        return (str(self.minute), *counted, self.bucket.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A claim that was not counted: what it claims is not next, or its minute is `sealed` already."""
+    """A claim that was not counted: what it claims is not next, or there is another reason."""
 
     claim: Claim
-    sealed: Minute | None
+    sealed: Minute | None = None
+    """Its minute is sealed already, as all are up to this one"""
+    is_ahead: bool = False
+    """Redis is short of memory, and other partitions are further behind"""
 
 
 class Progress:
@@ -114,13 +118,6 @@ class Progress:
                 pipe.hset(bucket.requests, f"{partition}:next", str(offset))
             pipe.execute()
 
-    def forget(self) -> None:
-        """That there ever were events: minutes end by Redis's clock alone again."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self.buckets:
-                pipe.delete(bucket.requests)
-            pipe.execute()
-
     def count(self, claims: Sequence[Claim]) -> list[Refusal]:
         """Count the claims, in order; those that could not be.
 
@@ -145,8 +142,10 @@ def _count(node: redis.Redis, claims: Sequence[Claim]) -> Iterator[Refusal]:
         node.script_load(SCRIPT.text)
         replies = _send(node, claims)
     for claim, (status, *rest) in zip(claims, replies, strict=True):
-        if status != _COUNTED:
-            yield Refusal(claim, Minute.parse(cast("bytes", rest[0])) if status == _SEALED else None)
+        if status == _SEALED:
+            yield Refusal(claim, sealed=Minute.parse(cast("bytes", rest[0])))
+        elif status != _COUNTED:
+            yield Refusal(claim, is_ahead=status == _AHEAD)
 
 
 def _send(node: redis.Redis, claims: Sequence[Claim]) -> list[list[int | bytes]]:

@@ -5,6 +5,7 @@ client may repeat it after a lost connection. Nothing here looks for keys: a min
 `tally:pending`, its ids by its index.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,14 +20,11 @@ from redis.lock import Lock
 
 from counter import keys
 from counter.connection import is_cluster, master_of, masters
-from counter.delivery import unheld
+from counter.held import held
 from counter.keys import Bucket
 from counter.minute import Minute
 from counter.progress import Progress
 from counter.script import Script
-
-HOLD_MILLISECONDS = 2000
-"""How long one seal waits for the replicas, twice at most; then the flush tries again later."""
 
 CHUNK = 1000
 """Ids read or deleted by one command: about a millisecond of Redis's time."""
@@ -84,7 +82,8 @@ class CountStore:
 
     def begin_at(self, minute: Minute) -> None:
         """Remember the first minute, unless one is remembered: a crash before its commit resumes there."""
-        self._redis.set(keys.FIRST, str(minute), nx=True)
+        with held(master_of(self._redis, keys.FIRST)) as pipe:
+            pipe.set(keys.FIRST, str(minute), nx=True)
 
     def override(self, published: Minute) -> None:
         """Take an operator's word that `published` is the last published minute, whatever the topic says."""
@@ -105,8 +104,8 @@ class CountStore:
             for bucket in left:
                 self._seal(keys=[bucket.sealed], args=[str(minute)])
             sealed.update(left)
-        if replicas := settings.ACCEPT_REPLICAS:
-            self._hold(minute, replicas)
+        if settings.ACCEPT_REPLICAS:
+            self._hold(minute)
 
     def learn(self) -> Sequence[Bucket]:
         """All buckets that may hold something, also those of a time when there was another number of them."""
@@ -119,21 +118,19 @@ class CountStore:
             self.buckets = tuple({bucket.tag: bucket for bucket in every}.values())
         return self.buckets
 
-    def _hold(self, minute: Minute, replicas: int) -> None:
+    def _hold(self, minute: Minute) -> None:
         """Wait until the replicas have what was counted before the seal, and the seal.
 
-        Else a failover could take back a batch that is published already, and its writer bring it again.
+        Else a failover could take back a batch that is published already, and its writer bring it again. All
+        buckets are sealed once more: one of a node that has failed over since may have lost its seal.
         """
-        nodes = {master_of(self._redis, bucket.sealed): bucket for bucket in self.buckets}
-        for node, bucket in nodes.items():
-            with node.pipeline(transaction=False) as pipe:
-                # Once more, because WAITAOF waits for the writes of its own connection.
-                self._seal(keys=[bucket.sealed], args=[str(minute)], client=pipe)
-                pipe.wait(replicas, HOLD_MILLISECONDS)
-                pipe.waitaof(1, replicas, HOLD_MILLISECONDS)
-                *_, held = pipe.execute()
-            if missing := unheld(held):
-                raise missing
+        of_node: dict[redis.Redis, list[Bucket]] = defaultdict(list)
+        for bucket in self.buckets:
+            of_node[master_of(self._redis, bucket.sealed)].append(bucket)
+        for node, buckets in of_node.items():
+            with held(node) as pipe:
+                for bucket in buckets:
+                    self._seal(keys=[bucket.sealed], args=[str(minute)], client=pipe)
 
     def pending(self, last: Minute | None = None) -> list[Minute]:
         """The minutes that have data, oldest first, up to and including `last`."""
@@ -223,6 +220,21 @@ class CountStore:
     def progress(self) -> Progress:
         """How far events have been counted, in event mode."""
         return Progress(self._redis)
+
+    def event_buckets(self) -> list[Bucket]:
+        """Those that events are counted in: minutes wait for them."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.buckets:
+                pipe.exists(bucket.requests)
+            found = pipe.execute()
+        return [bucket for bucket, exists in zip(self.buckets, found, strict=True) if exists]
+
+    def forget_events(self) -> None:
+        """That there ever were any: minutes end by Redis's clock alone again."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self.learn():
+                pipe.delete(bucket.requests)
+            pipe.execute()
 
     def lease(self) -> "Lease":
         """The right to be the one flusher; not yet taken."""

@@ -28,9 +28,9 @@ class Closing:
 def find_closing(store: CountStore, log: PublishedLog) -> Closing:
     """What is over now. Raises KafkaAway or NoTopic where partitions count and can't be told."""
     by_clock = Minute.at(store.now()) - 1
-    positions = store.progress().positions()
-    if not positions and not is_event_mode():
+    if not store.event_buckets() and not is_event_mode():
         return Closing(by_clock)
+    positions = store.progress().positions()
     # Asked for each time: a partition that was added holds events that nobody may have read yet.
     partitions = log.count_partitions(REQUESTS)
     by_events = min(closed_minute(positions.get(partition)) for partition in range(partitions))

@@ -7,14 +7,15 @@ look where the partition stands, and read again from there.
 1  assign   the partition is ours, as far as anyone can know: read it from where it stands in Redis
 2  poll     events and markers, up to so many
 3  count    in stretches of one minute: each is claimed with its offsets, and refused unless they are next
-4  again    whatever was refused or unanswered: 1
+4  again    whatever was refused or unanswered: 1; where Redis is crowded, with a rest for partitions ahead
 5  hint     a minute has been read to its end by all: have it flushed
 """
 
 import logging
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from redis.exceptions import RedisError
 from counter.events import Records, minute_of, stretches
 from counter.kafka import REQUESTS, client_config
 from counter.keys import Bucket, spread
+from counter.layout import misfit
 from counter.minute import Minute
 from counter.progress import NEVER, Claim, Position, Progress, closed_minute
 from tasks import metrics
@@ -46,11 +48,17 @@ REFRESH_MS = 10_000
 BATCH = 10_000
 """Events in hand: some ten scripts, sent together."""
 
+FETCH_BYTES = 100_000
+"""Compressed: some ten thousand events."""
+
 POLL_SECONDS = 0.1
 """What a lonely event waits for company."""
 
 PAUSE_SECONDS = 0.5
 """Between two looks for a Redis or a Kafka that is away."""
+
+REST_SECONDS = 1.0
+"""How long a partition that is ahead leaves Redis's last memory to the others."""
 
 ASK_SECONDS = 5.0
 """For an answer of the brokers about a partition."""
@@ -82,10 +90,13 @@ class Consolidator:
     """Counts until `stop` is set. With `skip_lost` it goes on behind events that Kafka deleted uncounted."""
 
     def __init__(self, client: redis.Redis, stop: threading.Event, *, skip_lost: bool = False) -> None:
+        self._client = client
         self._progress = Progress(client)
         self._stop = stop
         self._skip_lost = skip_lost
         self._readings: dict[int, _Reading] = {}
+        self._resting: set[int] = set()
+        self._rest_ends = 0.0
         self._waits_for = ""
         self._gaps: set[tuple[int, int]] = set()
         self._sealed: dict[Bucket, Minute] = {}
@@ -98,8 +109,11 @@ class Consolidator:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_MS,
                 "auto.offset.reset": "error",
-                # Per partition, and by default ten times that: hundreds of megabytes for a backlog.
+                # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
                 "queued.min.messages": BATCH,
+                "max.partition.fetch.bytes": FETCH_BYTES,
+                # After a fetch that filled the queue; by default a second, in which it runs empty.
+                "fetch.queue.backoff.ms": 10,
                 "topic.metadata.refresh.interval.ms": REFRESH_MS,
             }
         )
@@ -117,6 +131,8 @@ class Consolidator:
 
     def _turn(self) -> None:
         """2 to 5, once."""
+        if self._resting and time.monotonic() > self._rest_ends:
+            self._resume()
         records: dict[int, Records] = defaultdict(Records)
         for message in self._consumer.consume(BATCH, POLL_SECONDS):
             if error := message.error():
@@ -142,6 +158,9 @@ class Consolidator:
         """Where the partition goes on; waits until that can be told. Raises Stopped."""
         while True:
             try:
+                if why := misfit(self._client):
+                    self._wait(why)
+                    continue
                 if positions := self._progress.positions().get(partition):
                     first = min(positions, key=lambda position: position.next)
                     self._readings[partition] = _Reading(first.next, first.time, positions)
@@ -227,15 +246,18 @@ class Consolidator:
                 self._published = _last_published()
         except (*AWAY, BadRecord) as error:
             self._wait(f"counting waits: {error}")
-            refused = {claim.partition for claim in claims}
+            refused, ahead = {claim.partition for claim in claims}, set[int]()
         else:
             self._sealed |= {each.claim.bucket: each.sealed for each in refusals if each.sealed}
             refused = {refusal.claim.partition for refusal in refusals}
+            ahead = {refusal.claim.partition for refusal in refusals if refusal.is_ahead}
             counted = (len(claim.ids) for claim in claims if claim.partition not in refused)
             metrics.CONSOLIDATED.inc(sum(counted))
             self._waits_for = ""
         for partition in refused:
             self._again(partition)
+        if ahead:
+            self._rest(ahead)
         self._hint()
 
     def _again(self, partition: int) -> None:
@@ -247,6 +269,17 @@ class Consolidator:
             return  # it was taken away meanwhile
         offset = self._find(partition)
         self._consumer.incremental_assign([TopicPartition(REQUESTS, partition, offset)])
+
+    def _rest(self, partitions: Collection[int]) -> None:
+        """Read none of these for a while: Redis does not take their events, but those of others."""
+        logger.warning("Redis is crowded: partitions %s are ahead, and wait for others", sorted(partitions))
+        self._consumer.pause([TopicPartition(REQUESTS, partition) for partition in partitions])
+        self._resting |= set(partitions)
+        self._rest_ends = time.monotonic() + REST_SECONDS
+
+    def _resume(self) -> None:
+        self._consumer.resume([TopicPartition(REQUESTS, partition) for partition in self._resting])
+        self._resting.clear()
 
     def _hint(self) -> None:
         """5: a hint to the flush, when all partitions have come to another minute; it may be lost."""

@@ -65,7 +65,8 @@ def mark_minute() -> None:
     """The tick of event mode: let every partition see that the last minute is over."""
     store = CountStore(connect())
     try:
-        if is_event_mode() or store.progress().positions():
+        store.learn()
+        if is_event_mode() or store.event_buckets():
             mark(Minute.at(store.now() + EARLY_SECONDS))
     except (NotMarked, RedisError) as error:
         logger.warning("no marker: %s", error)

@@ -183,6 +183,7 @@ class Reader:
         at, deadline = 0, time.monotonic() + ASK_SECONDS
         while True:
             records, is_end = self._poll()
+            advance(len(records.offsets))
             counts: Counter[int] = Counter()
             minute = self._first
             for stretch in stretches(records, at):
@@ -194,7 +195,6 @@ class Reader:
                 counts.update(stretch.ids)
                 at = stretch.time
             tally.count(minute, counts)
-            advance(len(records.offsets))
             if is_end:
                 raise CannotTell(f"{self._last} is not over yet in partition {partition} of requests")
             if records.offsets:

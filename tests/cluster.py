@@ -1,14 +1,22 @@
-"""A Redis Cluster of three masters and three replicas, as processes on loopback."""
+"""A Redis Cluster of three masters and three replicas, as processes on loopback.
+
+Each node has an address of its own, from which it calls the others. Where `proxies` stand before the nodes,
+clients and the nodes themselves know of one another by the proxies alone: so any of them can be cut off.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.processes import ServerProcess, wait_until
+from tests.proxy import Proxy, proxy_to
 
 MASTERS = 3
 SLOTS = 16384
@@ -22,16 +30,41 @@ DIRECTIVES = {
 }
 
 
+@dataclass(frozen=True)
+class Way:
+    """Where a node is found: its ports for clients and for other nodes, and the address it calls from."""
+
+    host: str
+    port: int
+    bus_port: int
+    proxies: tuple[Proxy, Proxy] | None = None
+
+    @property
+    def directives(self) -> dict[str, str]:
+        """What the node must be told, beside its own port for clients."""
+        if not self.proxies:
+            return {"cluster-port": str(self.bus_port)}
+        return {
+            "cluster-port": str(self.proxies[1].server_port),
+            "bind-source-addr": self.host,
+            "cluster-announce-ip": "127.0.0.1",
+            "cluster-announce-port": str(self.port),
+            "cluster-announce-bus-port": str(self.bus_port),
+        }
+
+
 class ValkeyCluster:
     """Its nodes by port. Whoever stops one starts it again, or leaves it to the failover."""
 
-    def __init__(self, nodes: dict[int, ServerProcess]) -> None:
+    def __init__(self, nodes: dict[int, ServerProcess], ways: dict[int, Way]) -> None:
         self.nodes = nodes
-        self.clients = {port: redis.Redis(port=port, socket_timeout=1) for port in nodes}
+        self._ways = ways
+        once = Retry(NoBackoff(), 0)
+        self.clients = {port: redis.Redis(port=port, socket_timeout=1, retry=once) for port in nodes}
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in self.nodes)
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{way.port}" for way in self._ways.values())
 
     def form(self) -> None:
         """Masters with their slots, and a replica for each."""
@@ -43,7 +76,7 @@ class ValkeyCluster:
         for epoch, port in enumerate(self.clients, 1):
             self.ask(port, "SET-CONFIG-EPOCH", epoch)
         for port in others:
-            self.ask(port, "MEET", "127.0.0.1", first)
+            self.ask(port, "MEET", "127.0.0.1", self._ways[first].port, self._ways[first].bus_port)
         wait_until(
             lambda: all(len(self.ask(port, "NODES").splitlines()) == len(self.nodes) for port in self.nodes),
             "they met",
@@ -60,6 +93,10 @@ class ValkeyCluster:
         """Ports of the masters that are up."""
         return [port for port in self.nodes if self._is(port, "master")]
 
+    def replicas(self) -> list[int]:
+        """Ports of the replicas that are up."""
+        return [port for port in self.nodes if self._is(port, "slave")]
+
     def master_of(self, key: str) -> int | None:
         """The port of the master that has the key now, where there is one."""
         for port in self.masters():
@@ -67,6 +104,29 @@ class ValkeyCluster:
                 self.clients[port].exists(key)
                 return port
         return None
+
+    def expect_failover_after(self, milliseconds: int) -> None:
+        """How long a master may be silent, from now on."""
+        for client in self.clients.values():
+            client.config_set("cluster-node-timeout", milliseconds)
+
+    def cut_off(self, port: int, *, from_clients: bool) -> None:
+        """The network is gone between this node and all others, and perhaps its clients: nobody is told."""
+        hosts = [way.host for other, way in self._ways.items() if other != port]
+        for other, way in self._ways.items():
+            for proxy in way.proxies or ():
+                if other != port:
+                    proxy.hang(self._ways[port].host)
+                elif from_clients:
+                    proxy.hang()
+                else:
+                    proxy.hang(*hosts)
+
+    def heal(self) -> None:
+        """The network is there again."""
+        for way in self._ways.values():
+            for proxy in way.proxies or ():
+                proxy.heal()
 
     def migrate(self, key: str, source: int, target: int) -> None:
         """Move the key's slot at once, as Valkey does it from version 9 on; under way when this returns."""
@@ -118,16 +178,21 @@ def _ask(client: redis.Redis, *command: str | int) -> str:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[ValkeyCluster]:
+def running(home: Path, *, proxies: bool = False) -> Iterator[ValkeyCluster]:
     """A cluster that is whole."""
-    nodes = {}
+    nodes, ways = {}, {}
     with ExitStack() as stack:
         for number in range(2 * MASTERS):
-            port = free_port()
-            process = ServerProcess(Valkey(home / f"node-{number}", port, DIRECTIVES))
+            port, host = free_port(), f"127.0.0.{number + 2}"
+            if proxies:
+                client, bus = (stack.enter_context(proxy_to(to)) for to in (port, free_port()))
+                way = Way(host, client.port, bus.port, (client, bus))
+            else:
+                way = Way(host, port, free_port())
+            process = ServerProcess(Valkey(home / f"node-{number}", port, DIRECTIVES | way.directives))
             stack.callback(process.kill)
             process.start()
-            nodes[port] = process
-        cluster = ValkeyCluster(nodes)
+            nodes[port], ways[port] = process, way
+        cluster = ValkeyCluster(nodes, ways)
         cluster.form()
         yield cluster

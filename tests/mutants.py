@@ -37,7 +37,7 @@ COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("comm
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
-EVENTS = "tests/test_consolidator.py::test_"
+EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
 
 MUTANTS = (
@@ -206,7 +206,72 @@ MUTANTS = (
         "what is published is held by enough replicas",
         "counter/store.py",
         f"{REPLICA}without_the_replica_nothing_is_published",
-        ("        if replicas := settings.ACCEPT_REPLICAS:", "        if replicas := 0:"),
+        ("        if settings.ACCEPT_REPLICAS:", "        if False:"),
+    ),
+    mutant(
+        "where the log begins is held by enough replicas",
+        "counter/store.py",
+        f"{REPLICA}without_the_replica_it_is_not_decided_where_the_log_begins",
+        (
+            "        with held(master_of(self._redis, keys.FIRST)) as pipe:\n"
+            "            pipe.set(keys.FIRST, str(minute), nx=True)",
+            "        self._redis.set(keys.FIRST, str(minute), nx=True)",
+        ),
+    ),
+    mutant(
+        "a seal is held in every bucket",
+        "counter/store.py",
+        "tests/faults/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",
+        ("                for bucket in buckets:", "                for bucket in buckets[:1]:"),
+    ),
+    mutant(
+        "a seal learns of new buckets",
+        "counter/store.py",
+        f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
+        (
+            "        while left := [bucket for bucket in self.learn() if bucket not in sealed]:",
+            "        for left in [self.buckets]:",
+        ),
+    ),
+    mutant(
+        "the flush looks into the buckets of before",
+        "counter/store.py",
+        f"{LAYOUT}old_minutes_are_published_and_new_ones_begin_after_them",
+        ("*map(int, found or before)}", "}"),
+    ),
+    mutant(
+        "accept.lua: only where ids are spread over as many buckets",
+        ACCEPT,
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ("if buckets ~= ARGV[6] then", "if false then"),
+    ),
+    mutant(
+        "new buckets are registered before they open",
+        "counter/layout.py",
+        f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
+        ('    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))\n', ""),
+    ),
+    mutant(
+        "old buckets are closed before new ones open",
+        "counter/layout.py",
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ('        _write(client, bucket.layout, "SET", CLOSED)', "        pass"),
+    ),
+    mutant(
+        "the minute is sealed before new buckets open",
+        "counter/layout.py",
+        f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
+        ("    _seal(store)\n", ""),
+    ),
+    mutant(
+        "a change of buckets is held by enough replicas",
+        "counter/layout.py",
+        f"{REPLICA}without_the_replica_the_number_of_buckets_stays",
+        (
+            "    with held(master_of(client, name)) as pipe:",
+            "    with master_of(client, name).pipeline() as pipe:",
+        ),
+        ("(command, name, *values)  # type", "(command, name, *values)\n        pipe.execute()  # type"),
     ),
     mutant(
         "redis-py does not repeat by itself",
@@ -260,6 +325,42 @@ MUTANTS = (
         ("  if ARGV[1] <= sealed then", "  if false then"),
     ),
     mutant(
+        "consolidate.lua: no event counts in another layout",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}nothing_is_counted_by_who_thinks_that_there_are_more_or_less_buckets",
+        ("misfit(KEYS[7], ARGV[7])", "nil"),
+    ),
+    mutant(
+        "consolidate.lua: the last memory is for partitions behind",
+        "counter/lua/consolidate.lua",
+        f"{EVENTS}a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end",
+        ("local CROWDED = 0.5", "local CROWDED = 2"),
+    ),
+    mutant(
+        "buckets are not changed while events are counted",
+        "counter/layout.py",
+        "tests/test_event_mode.py::test_the_number_of_buckets_is_changed_outside_of_event_mode_alone",
+        ("    if tags and tags != {bucket.tag for bucket in new}:", "    if False:"),
+    ),
+    mutant(
+        "… nor while a consolidator begins",
+        "counter/layout.py",
+        "tests/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
+        ("    _check_events(store, new)  # once more: a consolidator may just have begun\n", ""),
+    ),
+    mutant(
+        "a consolidator with another number of buckets begins nothing",
+        "tasks/consolidator.py",
+        "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
+        ("if why := misfit(self._client):", "if why := None:"),
+    ),
+    mutant(
+        "minutes wait for events in another number of buckets",
+        "tasks/closing.py",
+        "tests/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
+        ("if not store.event_buckets() and", "if not store.progress().positions() and"),
+    ),
+    mutant(
         "a partition's time never runs back",
         "counter/events.py",
         f"{EVENTS}an_events_minute_is_that_of_the_highest_append_time_so_far",
@@ -281,7 +382,7 @@ MUTANTS = (
         "events hold minutes back whatever ACCEPT_SINK says",
         "tasks/closing.py",
         "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
-        ("if not positions and not is_event_mode():", "if not is_event_mode():"),
+        ("if not store.event_buckets() and not is_event_mode():", "if not is_event_mode():"),
     ),
     mutant(
         "the first minute ever is the earliest of all partitions",

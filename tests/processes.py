@@ -43,7 +43,8 @@ class Process:
         self._env = os.environ | (env or {})
         self.log = log
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Start it, whatever it does then."""
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 self._command,
@@ -54,6 +55,9 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def start(self) -> None:
+        self.launch()
 
     @property
     def pid(self) -> int:
@@ -98,7 +102,7 @@ class ServerProcess(Process):
         self.server = server
 
     def start(self) -> None:
-        super().start()
+        self.launch()
         wait_until(self.server.is_ready, f"{type(self.server).__name__} answers, see {self.log}")
         assert self.is_running(), f"another one answers in its place, see {self.log}"
 

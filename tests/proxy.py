@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import partial
 
 from embedded.ports import free_port
 
@@ -36,8 +37,8 @@ class Proxy:
     def __init__(self, server_port: int) -> None:
         self.server_port = server_port
         self.rule: Rule | None = None
-        self._open = threading.Event()
-        self._open.set()
+        self._hung: Callable[[str], bool] | None = None
+        self._change = threading.Condition()
         self._refusing = False
         self._connections: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -55,15 +56,17 @@ class Proxy:
         self._refusing = True
         self.cut()
 
-    def hang(self) -> None:
-        """The network is gone: nothing passes, and nobody is told."""
-        self._open.clear()
+    def hang(self, *hosts: str) -> None:
+        """The network is gone, for all or for those at these addresses: nothing passes, nobody is told."""
+        self._hung = (lambda host: host in hosts) if hosts else (lambda host: True)
 
     def heal(self) -> None:
         """Pass everything again."""
         self.rule = None
         self._refusing = False
-        self._open.set()
+        self._hung = None
+        with self._change:
+            self._change.notify_all()
 
     def close(self) -> None:
         self.heal()
@@ -73,24 +76,27 @@ class Proxy:
     def _listen(self) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._connect, args=[client], daemon=True).start()
+                client, (host, _) = self._listener.accept()
+                threading.Thread(target=self._connect, args=[client, host], daemon=True).start()
 
-    def _connect(self, client: socket.socket) -> None:
+    def _connect(self, client: socket.socket, host: str) -> None:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self.server_port)) as server:
             for side in (client, server):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections |= {client, server}
-            back = threading.Thread(target=self._pump, args=[Towards.CLIENT, server, client], daemon=True)
+            pump = partial(self._pump, host)
+            back = threading.Thread(target=pump, args=[Towards.CLIENT, server, client], daemon=True)
             back.start()
-            self._pump(Towards.SERVER, client, server)
+            pump(Towards.SERVER, client, server)
             back.join()
             self._connections -= {client, server}
 
-    def _pump(self, towards: Towards, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, host: str, towards: Towards, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while not self._refusing and (data := source.recv(BUFFER)):
-                self._open.wait()
+                if self._hung:
+                    with self._change:
+                        self._change.wait_for(lambda: not (self._hung and self._hung(host)))
                 try:
                     target.sendall(self.rule(towards, data) if self.rule else data)
                 except Cut as cut:
@@ -111,12 +117,18 @@ def proxy_to(port: int) -> Iterator[Proxy]:
         proxy.close()
 
 
-def two_ways(port: int, proxy: Proxy) -> dict[str, str]:
-    """Properties of a Kafka at `port` that is also reached through the proxy: a client stays on its way."""
-    controller = free_port()
-    ways = {"BROKER": port, "CONTROLLER": controller, "PROXIED": proxy.server_port}
+def two_ways(
+    port: int, proxy: Proxy, number: int = 1, controllers: dict[int, int] | None = None
+) -> dict[str, str]:
+    """Properties of a Kafka at `port` that is also reached through the proxy: a client stays on its way.
+
+    It is the broker `number` of those whose `controllers` listen at these ports.
+    """
+    controllers = controllers or {number: free_port()}
+    ways = {"BROKER": port, "CONTROLLER": controllers[number], "PROXIED": proxy.server_port}
     return {
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "node.id": str(number),
+        "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{port}" for n, port in controllers.items()),
         "listeners": _addresses(ways),
         "advertised.listeners": _addresses({"BROKER": port, "PROXIED": proxy.port}),
         "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ways),

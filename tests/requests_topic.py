@@ -116,6 +116,11 @@ class Requests:
         wait_until(is_counted, "all events are counted")
         return progress.positions()
 
+    def count(self, client: redis.Redis) -> None:
+        """Have all that is in the topic now counted."""
+        with consolidating():
+            self.wait_counted(client)
+
     def _produce(self, partition: int, seconds: float, value: bytes, key: bytes | None) -> None:
         self._producer.produce(REQUESTS, value, key, partition=partition, timestamp=int(seconds * 1000))
 

@@ -25,6 +25,8 @@ def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
 
 @pytest.fixture(scope="module", params=LANES)
 def url(request: pytest.FixtureRequest, sink: Sink, buckets: int) -> Iterator[str]:
+    if (request.param, sink.name, buckets) == ("wsgi", "kafka", 16):
+        pytest.skip("buckets are the consolidator's affair: one lane shows it")
     with serving(request.param, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
         yield url
 

@@ -14,7 +14,7 @@ from counter.store import CountStore
 from tasks.flush import Flush
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 from tests.reading import records, wait_for_markers
-from tests.requests_topic import Requests, consolidating
+from tests.requests_topic import Requests
 from tests.test_consolidator import at
 
 pytestmark = pytest.mark.django_db
@@ -36,8 +36,7 @@ def first(topic: Requests, valkey: redis.Redis) -> Minute:
         topic.append(n % 3, at(first + n), *range(n, 50), 1)
         topic.append((n + 1) % 3, at(first + n, 59), *range(50, 60))
     topic.mark(at(first + MINUTES))
-    with consolidating():
-        topic.wait_counted(valkey)
+    topic.count(valkey)
     return first
 
 

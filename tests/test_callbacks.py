@@ -24,7 +24,8 @@ from tasks import callbacks
 from tasks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks import Unanswered, call_endpoint, post
 from tests.conftest import HOME
-from tests.processes import BIN, Process, run, wait_until
+from tests.processes import BIN, Process, ServerProcess, run, wait_until
+from tests.requests_topic import Requests
 from tests.web import metric, serving
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -266,6 +267,21 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
             assert body["unique"] == 1
             assert valkey.get(f"{body['minute']}_42") == b"1"
         wait_until(lambda: metric(url, 'tally_callbacks_total{outcome="2xx"}') == told + 1, "it is counted")
+
+
+def test_tells_the_minute_of_the_event_in_event_mode(
+    kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
+) -> None:
+    topic = Requests(timestamps="LogAppendTime")
+    with serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
+        wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")
+        assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
+        topic.count(valkey)
+        with run(worker()):
+            _, _, body = receiver.got.get(timeout=60)
+    assert isinstance(body, dict)
+    assert valkey.get(f"{body['minute']}_7") == b"1"
+    assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
 
 
 def worker() -> Process:

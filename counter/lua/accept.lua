@@ -31,9 +31,9 @@ if last and tonumber(ARGV[4]) <= tonumber(last) then
   return {REPEATED, KEYS[8] and redis.call('GET', KEYS[8]) or nil}
 end
 
-local buckets = redis.call('GET', KEYS[7]) or '1'
-if buckets ~= ARGV[6] then
-  return redis.error_reply('LAYOUT ids are spread over ' .. buckets .. ' buckets, not ' .. ARGV[6])
+local wrong = misfit(KEYS[7], ARGV[6])
+if wrong then
+  return wrong
 end
 
 -- The minute must be max(now, sealed + 1): time never runs back for a caller.

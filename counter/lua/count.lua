@@ -3,14 +3,27 @@
 -- Of maxmemory. The rest is for what frees memory: the flush, its queue, and the beat that fills it.
 local FULL = 0.9
 
-local function is_full()
+-- How much of maxmemory is used, 0 where there is no such limit.
+local function fullness()
   local memory = redis.call('INFO', 'memory')
   local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-  return most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) > FULL * most
+  return most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) / most or 0
+end
+
+local function is_full()
+  return fullness() > FULL
 end
 
 local function full()
   return redis.error_reply('OOM accepting stops at ' .. FULL * 100 .. ' % of maxmemory')
+end
+
+-- Why nobody who thinks that there are `count` buckets may count in this one; nil where they may.
+local function misfit(layout, count)
+  local buckets = redis.call('GET', layout) or '1'
+  if buckets ~= count then
+    return redis.error_reply('LAYOUT ids are spread over ' .. buckets .. ' buckets, not ' .. count)
+  end
 end
 
 -- Counts one call for each id of `text`, in which they stand with spaces between them, 1 to 1,000 of them;

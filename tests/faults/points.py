@@ -16,6 +16,7 @@ from typing import Any
 import confluent_kafka
 import redis
 import redis.client
+import redis.cluster
 from celery.signals import task_postrun
 
 from tasks import published_log, publisher, steps
@@ -157,16 +158,27 @@ CONSUMER = ("get_watermark_offsets", "assign", "poll")
 
 
 def _watch_redis(watcher: Watcher) -> None:
-    execute_command, execute = redis.Redis.execute_command, redis.client.Pipeline.execute
+    clients: tuple[tuple[Any, Any], ...] = (
+        (redis.Redis, redis.client.Pipeline),
+        (redis.cluster.RedisCluster, redis.cluster.ClusterPipeline),
+    )
+    for client, pipeline in clients:
+        client.execute_command = _command(watcher, client.execute_command)
+        pipeline.execute = _pipeline(watcher, pipeline.execute)
 
-    def command(self: redis.Redis, *args: Any, **options: Any) -> Any:
+
+def _command(watcher: Watcher, execute_command: Callable[..., Any]) -> Callable[..., Any]:
+    def command(self: object, *args: Any, **options: Any) -> Any:
         return watcher.call(str(args[0]), execute_command, self, *args, **options)
 
-    def pipeline(self: redis.client.Pipeline, *args: Any, **options: Any) -> Any:
+    return command
+
+
+def _pipeline(watcher: Watcher, execute: Callable[..., Any]) -> Callable[..., Any]:
+    def pipeline(self: object, *args: Any, **options: Any) -> Any:
         return watcher.call("pipeline", execute, self, *args, **options)
 
-    redis.Redis.execute_command = command  # type: ignore[method-assign]
-    redis.client.Pipeline.execute = pipeline  # type: ignore[method-assign]
+    return pipeline
 
 
 def _watched(client: type, watcher: Watcher, names: tuple[str, ...]) -> type:

@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import redis
 
@@ -98,6 +100,14 @@ class Tally:
         """Let the next flusher in at once, instead of when a dead one's lease has run out."""
         self.valkey.delete(keys.LOCK)
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """No flush is under way meanwhile: a worker's first, or one of those that others have sent."""
+        lease = self.store.lease()
+        wait_until(lease.take, "nobody flushes")
+        yield
+        lease.release()
+
     def wait_settled(self) -> None:
         """Until nothing that has ended is left in Redis, and nobody works on it."""
         last = Minute.parse(self.log[-1][0])
@@ -116,6 +126,10 @@ class Tally:
         for minute in [minute for minute in self._minutes if minute <= last]:
             self.calls.ok -= self._minutes.pop(minute)
         self.log = [row for row in self.log if row[0] > str(last)]
+
+    def counts(self) -> set[bytes]:
+        """The names of all counts in Redis."""
+        return set(self.valkey.scan_iter("*[0-9]_[0-9]*"))
 
     def verify(self) -> None:
         """Every promise, and the log that there would be without any fault."""

@@ -1,7 +1,9 @@
-"""A Redis Cluster under load: masters are killed and stopped, slots move; nothing is lost or doubled."""
+"""A Redis Cluster whose masters are killed, stopped and cut off, whose slots move: exact, under load."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count, islice
 from signal import SIGCONT, SIGSTOP
 
 import pytest
@@ -11,14 +13,16 @@ from pytest_django import Settings
 from redis.exceptions import RedisError
 
 from counter import keys
-from counter.connection import connect, masters
+from counter.batch import Unavailable
+from counter.connection import connect, connect_for_accept, masters, refresh
 from counter.layout import spread_over
 from counter.minute import Minute
+from counter.recorder import Recorder
 from counter.store import CountStore
 from tasks.brokers import KafkaAway, StartOver
 from tasks.flush import Flush
-from tests.checker import verify
-from tests.cluster import ValkeyCluster, running
+from tests.checker import Calls, verify, verify_waiting
+from tests.cluster import NODE_TIMEOUT_MS, ValkeyCluster, running
 from tests.load import Load
 from tests.processes import ServerProcess, wait_until
 from tests.reading import unique_counts
@@ -27,13 +31,15 @@ from tests.web import serving
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 
 BUCKETS = 16
-MOVED = keys.buckets(BUCKETS)[3]
+IDS = 100
+MOVED_NUMBER = 3
+MOVED = keys.buckets(BUCKETS)[MOVED_NUMBER]
 """The bucket that the tests do something to."""
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
-    with running(tmp_path_factory.mktemp("cluster")) as cluster:
+    with running(tmp_path_factory.mktemp("cluster"), proxies=True) as cluster:
         yield cluster
 
 
@@ -57,14 +63,31 @@ def _spread(client: redis.Redis) -> bool:
     return False
 
 
+@pytest.fixture(scope="module")
+def url(nodes: ValkeyCluster, valkey_process: ServerProcess) -> Iterator[str]:
+    """A web server of two workers, through all that befalls the cluster."""
+    env = {
+        "REDIS_URL": nodes.url,
+        "REDIS_BUCKETS": str(BUCKETS),
+        "ACCEPT_REPLICAS": "1",
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,  # which can't be the cluster
+    }
+    with serving("asgi", workers=2, **env) as url:
+        yield url
+
+
 @contextmanager
-def load(cluster: ValkeyCluster) -> Iterator[Load]:
-    """Callers of a web server, and of another one."""
-    broker = settings.CELERY_BROKER_URL  # which can't be the cluster
-    env = {"REDIS_URL": cluster.url, "ACCEPT_REPLICAS": "1", "CELERY_BROKER_URL": broker}
-    with serving("asgi", workers=2, **env) as url, Load(url, clients=6, ids=300) as load:
+def load(url: str) -> Iterator[Load]:
+    """Callers whose calls are accepted."""
+    with Load(url, clients=6, ids=IDS) as load:
         load.wait_for(200)
         yield load
+
+
+def wait_for_every_id(load: Load) -> None:
+    """Until calls for all of them are accepted again, in whatever bucket they are."""
+    before = load.calls.ok
+    wait_until(lambda: all(load.calls.ok[id] > before[id] for id in range(IDS)), "every bucket accepts")
 
 
 def end_minute() -> Minute:
@@ -116,8 +139,8 @@ def judge(load: Load) -> None:
         verify(load.calls, client)
 
 
-def test_a_minute_over_three_nodes_is_published_once(cluster: ValkeyCluster) -> None:
-    with load(cluster) as callers:
+def test_a_minute_over_three_nodes_is_published_once(cluster: ValkeyCluster, url: str) -> None:
+    with load(url) as callers:
         end_minute()
         flush()
         callers.wait_for(200)
@@ -127,8 +150,8 @@ def test_a_minute_over_three_nodes_is_published_once(cluster: ValkeyCluster) -> 
     judge(callers)
 
 
-def test_a_master_is_killed_under_load(cluster: ValkeyCluster) -> None:
-    with load(cluster) as callers:
+def test_a_master_is_killed_under_load(cluster: ValkeyCluster, url: str) -> None:
+    with load(url) as callers:
         port = owner(cluster)
         cluster.nodes[port].kill()
         callers.wait_for(200)  # the ids of other nodes
@@ -137,15 +160,14 @@ def test_a_master_is_killed_under_load(cluster: ValkeyCluster) -> None:
         wait_until(cluster.is_whole, "the killed one is a replica")
         end_minute()
         flush()
-        callers.wait_for(2000)
-    assert callers.calls.ok.keys() == set(range(300)), "also those of its buckets"
+        wait_for_every_id(callers)
     judge(callers)
 
 
 @pytest.mark.slow
-def test_a_master_is_stopped_under_load(cluster: ValkeyCluster) -> None:
+def test_a_master_is_stopped_under_load(cluster: ValkeyCluster, url: str) -> None:
     """Its callers are refused and the others are not, until a replica takes over; then it comes back."""
-    with load(cluster) as callers:
+    with load(url) as callers:
         port = owner(cluster)
         refused = callers.calls.unknown.total()
         cluster.nodes[port].send(SIGSTOP)
@@ -161,15 +183,99 @@ def test_a_master_is_stopped_under_load(cluster: ValkeyCluster) -> None:
         wait_until(cluster.is_whole, "the cluster is whole")
         end_minute()
         flush()
-        callers.wait_for(2000)
+        wait_for_every_id(callers)
     judge(callers)
 
 
+@pytest.mark.parametrize(
+    "from_clients",
+    [
+        pytest.param(False, id="from other nodes"),
+        pytest.param(True, id="from everyone", marks=pytest.mark.slow),
+    ],
+)
+def test_a_master_is_cut_off_under_load(cluster: ValkeyCluster, url: str, from_clients: bool) -> None:
+    """Until the network is back its replica serves those that can reach it, and nothing is published."""
+    with load(url) as callers:
+        port = owner(cluster)
+        refused = callers.calls.unknown.total()
+        cluster.cut_off(port, from_clients=from_clients)
+        try:
+            wait_until(lambda: callers.calls.unknown.total() > refused, "some are refused")
+            callers.wait_for(200)
+            wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
+            with connect() as client, pytest.raises(RedisError):
+                Flush(CountStore(client)).run()
+            assert unique_counts() == []
+        finally:
+            cluster.heal()
+        wait_until(cluster.is_whole, "the cluster is whole")
+        end_minute()
+        flush()
+        wait_for_every_id(callers)
+    judge(callers)
+
+
+def test_what_a_master_takes_while_it_is_cut_off_is_not_acknowledged(cluster: ValkeyCluster) -> None:
+    """It does not know yet that it is, and forgets it when it is a replica."""
+
+    def holds(port: int, id: int) -> bool:
+        return any(cluster.clients[port].scan_iter(f"*_{id}"))
+
+    port = owner(cluster)
+    first, second = islice((id for id in count() if keys.spread(id, BUCKETS) == MOVED_NUMBER), 2)
+    with closing(connect_for_accept()) as client:
+        recorder = Recorder(client)
+        recorder.record([first])
+        cluster.expect_failover_after(60_000)
+        cluster.cut_off(port, from_clients=False)
+        try:
+            with pytest.raises(Unavailable, match="replicas hold"):
+                recorder.record([second])
+            assert holds(port, second)
+            cluster.expect_failover_after(NODE_TIMEOUT_MS)
+            wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
+        finally:
+            cluster.heal()
+    wait_until(cluster.is_whole, "the cluster is whole")
+    wait_until(lambda: not holds(port, second), "it has forgotten")
+    with connect() as client:
+        verify_waiting(Calls(ok=Counter([first])), client)
+
+
+def test_a_seal_that_a_failover_has_taken_back_is_set_again(
+    cluster: ValkeyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When `seal` returns, every bucket is sealed on a replica, too."""
+    port, hold = owner(cluster), CountStore._hold
+
+    def fail_over_and_hold(self: CountStore, minute: Minute) -> None:
+        cluster.expect_failover_after(NODE_TIMEOUT_MS)
+        wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
+        cluster.heal()
+        wait_until(cluster.is_whole, "the cluster is whole")
+        refresh(client)
+        assert None in [client.get(bucket.sealed) for bucket in self.buckets], "some have lost it"
+        hold(self, minute)
+
+    monkeypatch.setattr(CountStore, "_hold", fail_over_and_hold)
+    cluster.expect_failover_after(60_000)
+    cluster.cut_off(port, from_clients=False)
+    try:
+        with closing(connect()) as client:
+            store = CountStore(client)
+            store.seal(minute := Minute.at(store.now()))
+            assert {client.get(bucket.sealed) for bucket in store.buckets} == {str(minute).encode()}
+    finally:
+        cluster.expect_failover_after(NODE_TIMEOUT_MS)
+        cluster.heal()
+
+
 @pytest.mark.parametrize("move", ["at once", "key by key"])
-def test_a_slot_moves_under_load(cluster: ValkeyCluster, move: str) -> None:
+def test_a_slot_moves_under_load(cluster: ValkeyCluster, url: str, move: str) -> None:
     source = owner(cluster)
     target = next(port for port in cluster.masters() if port != source)
-    with load(cluster) as callers:
+    with load(url) as callers:
         if move == "at once":
             cluster.migrate(MOVED.sealed, source, target)
         else:

@@ -91,9 +91,14 @@ class Callers(threading.Thread):
 
     def _append(self, partition: int, value: bytes, key: bytes | None) -> None:
         at = int(self.minute.start.timestamp() * 1000) + 30_000 * (key is not None)
-        self._producer.produce(
-            REQUESTS, value, key, partition=partition, timestamp=at, on_delivery=self._delivered
-        )
+        produce = partial(self._producer.produce, partition=partition, timestamp=at)
+        while True:
+            try:
+                produce(REQUESTS, value, key, on_delivery=self._delivered)
+            except BufferError:  # Kafka is away for longer than the client has room
+                self._producer.poll(0.1)
+            else:
+                return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         assert not error, error
@@ -283,4 +288,4 @@ def test_all_of_it_at_random(
         events.end_minute()
         time.sleep(chance.uniform(0, 2))
     events.wait_progress()
-    events.verify()
+    events.verify(worker.keep)

@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 import pytest
 import redis
+from django.test import override_settings
 
 from counter.batch import Unavailable
 from counter.batcher import Batcher
 from counter.connection import connect, connect_for_accept
+from counter.layout import misfit, spread_over
+from counter.minute import Minute
 from counter.nodes import connect_async
 from counter.recorder import Recorder
 from counter.store import CountStore
@@ -123,6 +126,29 @@ async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
     with stopped(pair.replica):
         assert await batcher.record(2) is None
     await batcher.stop()
+
+
+def test_without_the_replica_the_number_of_buckets_stays(pair: Pair) -> None:
+    """A failover would bring the old one back, while calls are counted in the new one."""
+    with closing(connect()) as client:
+        with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
+            spread_over(client, 16)
+
+        def is_spread() -> bool:
+            with suppress(redis.TimeoutError):  # the replica has to catch up first
+                spread_over(client, 16)
+            return misfit(client) is None
+
+        with override_settings(REDIS_BUCKETS=16):
+            wait_until(is_spread, "the buckets are open")
+
+
+def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) -> None:
+    """Sealed minutes, an empty topic, and no word of where to begin would stop publishing for good."""
+    store = CountStore(connect())
+    minute = Minute.at(store.now())
+    with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
+        store.begin_at(minute)
 
 
 @pytest.mark.django_db

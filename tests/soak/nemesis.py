@@ -10,16 +10,24 @@ from functools import partial
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 import psutil
+import redis
 from redis.exceptions import RedisError
 
 from counter import keys
-from tests.processes import Process
+from tests.cluster import ValkeyCluster
 from tests.proxy import Proxy
+from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
 
 QUEUE, LEAD = "tally.flush", "redbeat::lock"
 PAUSE_SECONDS = (0.5, 4.0)
 """Between two faults: from the one to the other."""
+
+ILL_SECONDS = {VALKEY: 2.0, CELERYS: 2.0, KAFKA: 6.0, BROKER: 6.0}
+"""At most, for a server or the way to it."""
+
+FAILOVER_SECONDS = 6.0
+"""At most, for a node of a cluster: often long enough for a failover, and often not."""
 
 REST_SECONDS = 20.0
 """At most, for a program to start and do something before it is killed again."""
@@ -38,6 +46,14 @@ class Fault:
 
 def nothing() -> None:
     """What needs no healing heals so."""
+
+
+def _of_server(target: str, name: str, server: Server, seconds: float) -> list[Fault]:
+    stop, resume = (lambda: server.send(SIGSTOP)), (lambda: server.send(SIGCONT))
+    return [
+        Fault(target, f"kill {name}", server.kill, server.launch, seconds),
+        Fault(target, f"stop {name} for a while", stop, resume, seconds),
+    ]
 
 
 class Nemesis:
@@ -80,31 +96,51 @@ class Nemesis:
 
     def _faults(self) -> list[list[Fault]]:
         """By what they strike, so that nothing is struck more often because it can be in more ways."""
-        stack = self._stack
+        stack, servers = self._stack, self._stack.servers
         return [
-            self._of_proxy("redis", stack.redis_proxy, 2.0),
-            self._of_proxy("kafka", stack.kafka_proxy, 6.0),
-            self._of_server("valkey", stack.valkey, 2.0),
-            self._of_server("kafka", stack.kafka, 5.0),
+            *(self._of_way(kind, self._random.choice(ways)) for kind, ways in servers.ways.items()),
+            *(
+                _of_server(kind, kind, self._random.choice(each), ILL_SECONDS[kind])
+                for kind, each in servers.each.items()
+            ),
+            *(self._of_cluster(servers.valkeys) if servers.valkeys else []),
             *(self._of_program(name) for name in stack.programs),
             self._of_messages(),
             [self._another("worker"), self._another("beat")],
         ]
 
-    def _of_proxy(self, name: str, proxy: Proxy, seconds: float) -> list[Fault]:
-        way = f"way to {name}"
+    def _of_way(self, kind: str, proxy: Proxy) -> list[Fault]:
+        way, seconds = f"way to {kind}", ILL_SECONDS[kind]
         return [
-            Fault(way, f"cut the connections to {name}", proxy.cut, nothing, 0),
-            Fault(way, f"hang the connections to {name}", proxy.hang, proxy.heal, seconds),
-            Fault(way, f"refuse connections to {name}", proxy.refuse, proxy.heal, seconds),
+            Fault(way, f"cut the connections to {kind}", proxy.cut, nothing, 0),
+            Fault(way, f"hang the connections to {kind}", proxy.hang, proxy.heal, seconds),
+            Fault(way, f"refuse connections to {kind}", proxy.refuse, proxy.heal, seconds),
         ]
 
-    def _of_server(self, name: str, server: Process, seconds: float) -> list[Fault]:
-        start = partial(Process.start, server)  # which does not wait until it answers
-        stop, resume = (lambda: server.send(SIGSTOP)), (lambda: server.send(SIGCONT))
+    def _of_cluster(self, valkeys: ValkeyCluster) -> list[list[Fault]]:
+        target, pick = "cluster", self._random.random()
+        master, replica = Elected(valkeys, valkeys.masters, pick), Elected(valkeys, valkeys.replicas, pick)
+        bucket = self._random.choice(keys.buckets(BUCKETS))
+
+        def cut_off(name: str, from_clients: bool) -> Fault:
+            strike = partial(master.cut_off, from_clients=from_clients)
+            return Fault(target, name, strike, valkeys.heal, FAILOVER_SECONDS)
+
+        def move() -> None:
+            with suppress(RedisError):
+                source = valkeys.master_of(bucket.sealed)
+                others = [port for port in valkeys.masters() if port != source]
+                if source and others:
+                    valkeys.migrate(bucket.sealed, source, others[int(pick * len(others))])
+
         return [
-            Fault(name, f"kill {name}", server.kill, start, seconds),
-            Fault(name, f"stop {name} for a while", stop, resume, seconds),
+            _of_server(target, "a master", master, FAILOVER_SECONDS),
+            _of_server(target, "a replica", replica, FAILOVER_SECONDS),
+            [
+                cut_off("cut a master off", from_clients=True),
+                cut_off("cut a master off from all but its clients", from_clients=False),
+            ],
+            [Fault("slot", "move a slot", move, nothing, 0)],
         ]
 
     def _of_program(self, name: str) -> list[Fault]:
@@ -141,10 +177,10 @@ class Nemesis:
     def _of_messages(self) -> list[Fault]:
         stack = self._stack
 
-        def delete(key: str) -> Callable[[], None]:
+        def delete(client: redis.Redis, key: str) -> Callable[[], None]:
             def strike() -> None:
                 with suppress(RedisError):
-                    stack.client.delete(key)
+                    client.delete(key)
 
             return strike
 
@@ -153,9 +189,9 @@ class Nemesis:
 
         return [
             Fault("messages", "twenty flush tasks at once", burst, nothing, 0),
-            Fault("messages", "lose all messages", delete(QUEUE), nothing, 0),
-            Fault("lease", "break the flusher's lease", delete(keys.LOCK), nothing, 0),
-            Fault("lead", "break the beat's lead", delete(LEAD), nothing, 0),
+            Fault("messages", "lose all messages", delete(stack.broker, QUEUE), nothing, 0),
+            Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
+            Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
         ]
 
     def _another(self, kind: str) -> Fault:

@@ -1,9 +1,7 @@
 """The whole of Tally as processes: servers, the proxies before them, web, workers and beats."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from signal import SIGKILL
 
 import httpx
@@ -11,37 +9,31 @@ import psutil
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from counter.connection import connect_for_console
+from counter.connection import connect_for_console, connect_to_broker
 from counter.sink import is_event_mode
 from counter.store import CountStore
-from embedded.kafka import Kafka
 from embedded.ports import free_port
-from embedded.valkey import Valkey
 from project.celery import FLUSH, app
 from tasks.brokers import KafkaAway
-from tasks.recount import read_ends
 from tasks.topics import create_topics
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.proxy import Proxy, proxy_to, two_ways
+from tests.processes import BIN, Process, run, wait_until
+from tests.soak.recount import is_counted
+from tests.soak.servers import HOME, Servers
 from tests.web import manage
-
-HOME = Path(os.environ["TALLY_HOME"])
 
 
 class Stack:
     """Everything that runs. What dies is started again by `keep`."""
 
-    def __init__(self, redis_proxy: Proxy, kafka_proxy: Proxy, valkey: Process, kafka: Process) -> None:
-        self.redis_proxy = redis_proxy
-        self.kafka_proxy = kafka_proxy
-        self.valkey = valkey
-        self.kafka = kafka
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
         self.web_port = free_port()
         names = ["web", "worker-1", "worker-2", "beat-1", "beat-2"]
         if is_event_mode():
             names += ["consolidate-1", "consolidate-2"]
         self.programs = {name: self.program(name) for name in names}
         self.client = connect_for_console()  # it waits no longer than a fault may last
+        self.broker = connect_to_broker()
         self.store = CountStore(self.client)
 
     def program(self, name: str) -> Process:
@@ -55,11 +47,7 @@ class Stack:
             "consolidate": "python manage.py consolidate",
         }
         command, *arguments = commands[kind].split()
-        env = {
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
-            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka_proxy.port}",
-        }
-        return Process([str(BIN / command), *arguments], HOME / f"{name}.log", env)
+        return Process([str(BIN / command), *arguments], HOME / f"{name}.log", self.servers.env)
 
     def keep(self) -> None:
         """Start again what has died."""
@@ -100,18 +88,8 @@ class Stack:
         """Whether nothing is left to publish; if there is, a tick is sent."""
         with suppress(RedisError, KafkaAway):
             self.end_minute()
-            return self._is_counted() and not self.store.pending()
+            return (not is_event_mode() or is_counted(self.store)) and not self.store.pending()
         return False
-
-    def _is_counted(self) -> bool:
-        """Whether no event waits."""
-        if not is_event_mode():
-            return True
-        positions = self.store.progress().positions()
-        return all(
-            min((each.next for each in positions.get(partition, ())), default=0) >= end
-            for partition, end in read_ends().items()
-        )
 
     def is_up(self) -> bool:
         """Whether calls are accepted."""
@@ -134,19 +112,12 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(servers: Servers) -> Iterator[Stack]:
     """A stack that accepts calls, for the time of the block; nothing of it is left behind."""
     with ExitStack() as stack:
-        valkey = ServerProcess(Valkey(HOME / "valkey", int(os.environ["REDIS_PORT"])))
-        stack.enter_context(run(valkey))
-        redis_proxy = stack.enter_context(proxy_to(int(os.environ["REDIS_PORT"])))
-        kafka_proxy = stack.enter_context(proxy_to(free_port()))
-        port = int(os.environ["KAFKA_PORT"])
-        kafka = ServerProcess(Kafka(HOME / "kafka", port, properties=two_ways(port, kafka_proxy)))
-        stack.enter_context(run(kafka))
         create_topics()
         manage("migrate", "--verbosity=0")
-        tally = Stack(redis_proxy, kafka_proxy, valkey, kafka)
+        tally = Stack(servers)
         for program in tally.programs.values():
             stack.enter_context(run(program))
         wait_until(tally.is_up, f"calls are accepted, see {HOME}")

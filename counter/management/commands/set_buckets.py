@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
 from counter.connection import connect
-from counter.layout import spread_over
+from counter.layout import EventsAreCounted, spread_over
 from counter.management.report import ReportCommand
 
 
@@ -20,6 +21,9 @@ class Command(ReportCommand):
     def report(self, **options: Any) -> tuple[Any, str]:
         """Whether anything had to be changed."""
         count = settings.REDIS_BUCKETS
-        changed = spread_over(connect(), count)
+        try:
+            changed = spread_over(connect(), count)
+        except EventsAreCounted as error:
+            raise CommandError(str(error)) from error
         word = "are now" if changed else "were already"
         return {"buckets": count, "changed": changed}, f"ids {word} spread over {count}"

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             self._delete_topic()
         except KafkaException as error:
             raise CommandError(f"Kafka did not delete the topic, try again: {error}") from error
-        CountStore(connect()).progress().forget()
+        CountStore(connect()).forget_events()
         self.stdout.write("Minutes end by Redis's clock alone.")
 
     def _delete_topic(self) -> None:

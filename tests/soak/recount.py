@@ -1,0 +1,65 @@
+"""The audit of a soak in event mode: its minutes counted again, then one more that was tampered with."""
+
+import redis
+
+from counter.event_recorder import EventRecorder
+from counter.keys import WHOLE
+from counter.minute import Minute
+from counter.store import CountStore
+from tasks.flush import Flush
+from tasks.markers import mark
+from tasks.recount import read_ends
+from tests.processes import wait_until
+from tests.requests_topic import consolidating
+from tests.test_audit import audit
+
+ID = 10**12
+"""No caller uses it."""
+
+MINUTE_SECONDS = 120
+"""For the end of a minute, and more."""
+
+
+def audit_all(client: redis.Redis, first: Minute, last: Minute) -> None:
+    """Raises AssertionError where the minutes differ, or where a planted difference is not found.
+
+    Nothing else may be at work.
+    """
+    status, text = audit(f"--from={first}", f"--to={last}")
+    print(text, end="")
+    assert status == 0
+    planted = plant(client)
+    status, text = audit(f"--from={first}", f"--to={planted}")
+    print(f"one call too many in {planted}, on purpose:\n{text}", end="")
+    assert status == 1
+    assert "2 differences" in text
+    assert str(ID) in text
+
+
+def plant(client: redis.Redis) -> Minute:
+    """A minute that was published with one call more than there were events."""
+    store = CountStore(client)
+    minute = EventRecorder().record([ID]).minute
+    with consolidating():
+        wait_counted(store)
+        client.incr(f"{WHOLE.prefix(minute)}{ID}")
+        client.hincrby(WHOLE.stats(minute), "total", 1)
+        wait_until(lambda: store.now() > minute.end, f"{minute} is over", MINUTE_SECONDS)
+        mark(minute + 1)
+        wait_counted(store)
+    assert minute in Flush(store).run().published
+    return minute
+
+
+def wait_counted(store: CountStore) -> None:
+    """Until no event waits."""
+    wait_until(lambda: is_counted(store), "all events are counted")
+
+
+def is_counted(store: CountStore) -> bool:
+    """Whether no event waits."""
+    positions = store.progress().positions()
+    return all(
+        min((each.next for each in positions.get(partition, ())), default=0) >= end
+        for partition, end in read_ends().items()
+    )
