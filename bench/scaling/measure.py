@@ -6,11 +6,9 @@ one time than at another is so for all of them. So with the flushes, from one bu
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from bench.machine import ROOT, describe
 from bench.progress import say
 from bench.scaling.shapes import Running, Shape, running
 from bench.scaling.usage import Meter
-from bench.servers import Backing, backing
+from bench.servers import Backing, fresh
 
 FEW, MANY = 1, 16
 ONE, BASE, FOUR = (Shape(webs) for webs in (1, 2, 4))
@@ -189,14 +187,3 @@ def _size(folder: Path) -> int:
     """Of the data of all id-counts. Files are made larger than they are: what counts is what is on disk."""
     logs = (path for topic in folder.rglob("id-counts-*") for path in topic.glob("*.log"))
     return sum(512 * path.stat().st_blocks for path in logs)
-
-
-@contextmanager
-def fresh(*, kafka: bool) -> Iterator[Backing]:
-    """Empty servers in a folder of their own."""
-    folder = Path(tempfile.mkdtemp(prefix="tally-bench-"))
-    try:
-        with backing(folder, kafka=kafka) as back:
-            yield back
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
