@@ -38,6 +38,7 @@ CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", 
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
+TOPOLOGY, NGINX = "tests/test_topology.py::test_", "ops/nginx/tally.conf"
 PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
 
 MUTANTS = (
@@ -427,6 +428,30 @@ MUTANTS = (
         "ops/haproxy/tally.cfg",
         "tests/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
         ("retry-on conn-failure", "retry-on all-retryable-errors"),
+    ),
+    mutant(
+        "nginx asks another web server where the first took no connection",
+        NGINX,
+        f"{TOPOLOGY}a_web_server_that_dies_costs_no_more_than_the_calls_it_had",
+        ("        access_log off;\n        error_page 502 504 = @unsent;\n", "        access_log off;\n"),
+    ),
+    mutant(
+        "nginx sends no call twice",
+        NGINX,
+        f"{TOPOLOGY}a_call_that_a_dead_web_server_had_is_not_sent_to_another",
+        ('if ($upstream_bytes_sent != "0")', 'if ($upstream_bytes_sent = "none")'),
+    ),
+    mutant(
+        "a web server whose workers do not hear SIGTERM ends",
+        "bin/tally",
+        "tests/test_shutdown.py::test_it_ends_also_when_its_workers_have_not_heard_it",
+        (" --workers-kill-timeout 20", ""),
+    ),
+    mutant(
+        "no part of an url that can't be read is shown",
+        "project/environment.py",
+        "tests/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",
+        ("        except ValueError:", "        except ZeroDivisionError:"),
     ),
 )
 
