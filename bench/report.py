@@ -21,6 +21,9 @@ from bench.throughput import Rates, ratio
 Series = dict[str, list[tuple[float, float]]]
 """Points, by the name of what they are of."""
 
+TELLING = 10
+"""From here on no axis needs decimals."""
+
 RATE_SAMPLES = 4
 """A rate is one of so many samples."""
 
@@ -203,7 +206,7 @@ def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Ser
         include_x_axis=bool(right),
         secondary_range=(0, _hundreds(right)) if right else None,
         x_value_formatter=lambda value: f"{value:,.0f}",
-        value_formatter=lambda value: f"{value:,.6g}",
+        value_formatter=lambda value: f"{value:,.0f}" if value >= TELLING else f"{value:,.3g}",
     )
     for of, points in series.items():
         chart.add(of, points)

@@ -21,12 +21,14 @@ MAX_BUCKETS = 256
 @register()
 def check_redis_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001: REDIS_URL names no Redis."""
-    if urlsplit(settings.REDIS_URL).scheme in (*REDIS_SCHEMES, *CLUSTER_SCHEMES):
+    url = settings.REDIS_URL
+    if urlsplit(url).scheme in (*REDIS_SCHEMES, *CLUSTER_SCHEMES) and _has_ports(url):
         return []
     return [
         Error(
             "REDIS_URL is not the url of a Redis or Valkey.",  # it may hold a password, so it is not shown
-            hint="Like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379; rediss is with TLS.",
+            hint="Like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379; rediss is with TLS."
+            " A password in it must be quoted (/ as %2F).",
             id="tally.E001",
         )
     ]
@@ -92,16 +94,27 @@ def check_replicas(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register()
 def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E006: Celery's messages and beat's schedule would be in a Redis Cluster."""
-    if urlsplit(settings.CELERY_BROKER_URL).scheme not in CLUSTER_SCHEMES:
+    """E006: Celery's messages and beat's schedule would be in a Redis Cluster, or nowhere."""
+    url = settings.CELERY_BROKER_URL
+    if urlsplit(url).scheme not in CLUSTER_SCHEMES and _has_ports(url):
         return []
     return [
         Error(
-            "CELERY_BROKER_URL is a Redis Cluster, which Celery and RedBeat can't use.",
-            hint="Name a plain Redis or Valkey, like redis://localhost:6379/0.",
+            "CELERY_BROKER_URL is not the url of a plain Redis; Celery and RedBeat can't use a cluster.",
+            hint="Like redis://localhost:6379/0. A password in it must be quoted (/ as %2F).",
             id="tally.E006",
         )
     ]
+
+
+def _has_ports(url: str) -> bool:
+    """Whether what would be the hosts' ports are some: not so where a / in a password ends the hosts."""
+    try:
+        for host in urlsplit(url).netloc.rpartition("@")[2].split(","):
+            urlsplit(f"//{host}").port  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 @register(Tags.database)

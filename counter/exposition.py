@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 from django.conf import settings
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
@@ -51,6 +51,12 @@ def _runs(pid: int) -> bool:
 def scrape() -> bytes:
     """Everything, in Prometheus's text format."""
     return generate_latest(registry())
+
+
+def serve() -> None:
+    """Tell it on METRICS_PORT, where one is set, from a thread as long as this process lives."""
+    if settings.METRICS_PORT:
+        start_http_server(settings.METRICS_PORT, registry=registry())
 
 
 class RedisCollector(Collector):

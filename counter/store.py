@@ -215,7 +215,10 @@ class CountStore:
 
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
-        self._redis.delete(keys.FIRST, keys.ATTEMPTS, keys.HALTED)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in (keys.FIRST, keys.ATTEMPTS, keys.HALTED):
+                pipe.delete(name)
+            pipe.execute()
 
     def progress(self) -> Progress:
         """How far events have been counted, in event mode."""

@@ -22,6 +22,7 @@ from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
+from counter.hint import FLUSH, QUEUE
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -48,14 +49,12 @@ for module in ("flush", "markers", "callbacks"):
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)
 
-FLUSH = "tasks.flush.flush_closed_minutes"
-
 
 def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-app.conf.task_queues = (_queue("tally.flush"), _queue("tally.callbacks"))
+app.conf.task_queues = (_queue(QUEUE), _queue("tally.callbacks"))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
 app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
@@ -108,9 +107,6 @@ def flush_at_start(**kwargs: Any) -> None:
 def tell_metrics(**kwargs: Any) -> None:
     """On METRICS_PORT, for Prometheus: what this worker's processes count."""
     # Not sooner: prometheus_client looks for its folder when it is imported, and the settings name it.
-    from prometheus_client import start_http_server  # noqa: PLC0415
+    from counter.exposition import serve  # noqa: PLC0415
 
-    from counter.exposition import registry  # noqa: PLC0415
-
-    if settings.METRICS_PORT:
-        start_http_server(settings.METRICS_PORT, registry=registry())
+    serve()

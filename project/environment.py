@@ -1,6 +1,9 @@
 """The environment, in which a secret may also stand in a file."""
 
+from typing import Any
+
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 
@@ -15,3 +18,12 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
     """NAME, or what is in the file that NAME_FILE names."""
 
     ENVIRON = _Files()
+
+    def db(self, var: str, default: str) -> dict[str, Any]:
+        """A database by its url. What is wrong with one is not shown: it may be a part of its password."""
+        try:
+            return dict(super().db(var, default=default))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"
+            ) from None

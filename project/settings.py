@@ -8,6 +8,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from csp import constants as csp
 
+from counter import hint
 from project.environment import Environment
 
 env = Environment()
@@ -209,10 +210,10 @@ CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_DEFAULT_QUEUE = "tally.flush"
+CELERY_TASK_DEFAULT_QUEUE = hint.QUEUE
 CELERY_TASK_ROUTES = {
-    "tasks.flush.*": "tally.flush",
-    "tasks.markers.*": "tally.flush",
+    "tasks.flush.*": hint.QUEUE,
+    "tasks.markers.*": hint.QUEUE,
     "tasks.callbacks.*": "tally.callbacks",
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -225,7 +226,7 @@ CELERY_BEAT_SCHEDULER = "project.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
     "flush-closed-minutes": {
-        "task": "tasks.flush.flush_closed_minutes",
+        "task": hint.FLUSH,
         "schedule": crontab(),
         # A tick that waited this long has been overtaken by the next one.
         "options": {"expires": 60},

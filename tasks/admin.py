@@ -19,6 +19,7 @@ from counter import keys
 from counter.console.client import client
 from counter.console.level import Level
 from counter.console.panels import Fact, panel
+from counter.hint import QUEUE
 from counter.kafka import client_config
 from counter.minute import SECONDS
 from counter.store import CountStore
@@ -39,8 +40,6 @@ BEHIND_SECONDS = 120
 
 HINT = "flush-closed-minutes"
 """The entry of beat's schedule."""
-
-QUEUE = "tally.flush"
 
 AWAY = (OperationalError, RedisError)
 

@@ -26,6 +26,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.events import Records, minute_of, stretches
+from counter.hint import FLUSH
 from counter.kafka import REQUESTS, client_config
 from counter.keys import Bucket, spread
 from counter.layout import misfit
@@ -65,7 +66,6 @@ ASK_SECONDS = 5.0
 
 AWAY = (RedisError, KafkaAway, KafkaException, NoTopic)
 
-HINT = "tasks.flush.flush_closed_minutes"
 HINT_SECONDS = 60
 """A hint that waited this long has been overtaken by a tick."""
 
@@ -290,7 +290,7 @@ class Consolidator:
         with suppress(OperationalError, RedisError):
             closed = min(map(closed_minute, self._progress.positions().values()), default=NEVER)
             if closed > self._hinted:
-                current_app.send_task(HINT, expires=HINT_SECONDS, retry=False)
+                current_app.send_task(FLUSH, expires=HINT_SECONDS, retry=False)
                 self._hinted = closed
 
     def _look_at(self, error: KafkaError, partition: int | None) -> None:

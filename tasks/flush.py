@@ -28,6 +28,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.connection import connect
+from counter.hint import FLUSH
 from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
@@ -222,7 +223,7 @@ class Flush:
                 self._lease.extend()
 
 
-@shared_task(name="tasks.flush.flush_closed_minutes", bind=True, max_retries=MAX_RETRIES)
+@shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)
 def flush_closed_minutes(task: Task[[], None]) -> None:
     """Drain every closed minute. Takes no arguments: a lost, doubled or late message changes nothing."""
     store = CountStore(connect())

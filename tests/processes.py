@@ -11,9 +11,13 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Protocol
 
 DEADLINE_SECONDS = 60
+START_SECONDS = 180
+"""For a server: a Java on a machine with much else to do."""
+
 POLL_SECONDS = 0.02
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent
+LAUNCHER = ROOT / "bin" / "tally"
 
 
 class Server(Protocol):
@@ -93,6 +97,12 @@ class Process:
         self.wait()
 
 
+def tally(program: str, *options: str, log: Path, env: dict[str, str] | None = None) -> Process:
+    """One of Tally's programs, by its name in `bin/tally`."""
+    path = os.pathsep.join((str(BIN), os.environ["PATH"]))
+    return Process([str(LAUNCHER), program, *options], log, {"PATH": path} | (env or {}))
+
+
 class ServerProcess(Process):
     """An embedded server; it answers when `start` returns."""
 
@@ -103,8 +113,13 @@ class ServerProcess(Process):
 
     def start(self) -> None:
         self.launch()
-        wait_until(self.server.is_ready, f"{type(self.server).__name__} answers, see {self.log}")
-        assert self.is_running(), f"another one answers in its place, see {self.log}"
+        name = type(self.server).__name__
+        wait_until(
+            lambda: self.server.is_ready() or not self.is_running(),
+            f"{name} answers, see {self.log}",
+            START_SECONDS,
+        )
+        assert self.is_running(), f"{name} has ended, or another one answers in its place, see {self.log}"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import redis
 
 from counter.connection import connect
 from counter.progress import Progress
+from tasks.topics import create_topics
 from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess
 from tests.requests_topic import Requests
@@ -38,6 +39,7 @@ class EventSink(Sink):
 
     def __init__(self, server: ServerProcess) -> None:
         super().__init__(server)
+        create_topics()  # a consolidator asks what was published
         self._topic = Requests(timestamps="LogAppendTime")
         self._ends: list[int] = []
 

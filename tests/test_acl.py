@@ -12,6 +12,7 @@ from counter.exposition import RedisCollector
 from counter.health import problems
 from counter.layout import spread_over
 from counter.minute import Minute
+from counter.progress import Claim, Progress
 from counter.reading import PendingMinutes
 from counter.recorder import Recorder
 from counter.store import CountStore
@@ -33,6 +34,19 @@ FORBIDDEN = {
         "KEYS *",
         "CONFIG GET *",
         "SET elsewhere 1",
+        "HINCRBY tally:requests 0:next 1",
+        "HINCRBY tally:{b07}:requests 0:next 1",
+    ],
+    "consolidator": [
+        "SET tally:sealed 202601010000",
+        "HSET tally:{b07}:settled a b",
+        "RPUSH tally.callbacks 1",
+        "DEL 202601010000_1",
+        "UNLINK {b07}202601010000_1",
+        "MSET elsewhere 1",
+        "FLUSHALL",
+        "KEYS *",
+        "CONFIG GET *",
     ],
     "worker": ["FLUSHALL", "CONFIG SET appendonly no", "SET elsewhere 1", "KEYS *", "SHUTDOWN"],
     "beat": ["FLUSHALL", "GET 202601010000_1", "SET tally:sealed 202601010000", "CONFIG GET *"],
@@ -94,6 +108,17 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
     assert dict(pair for chunk in store.counts(minute) for pair in chunk)[2] >= 2
     list(store.settle(minute))
     assert minute not in store.pending()
+
+
+def test_a_consolidator_counts_events(server: AclValkey, settings: Settings) -> None:
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("consolidator")
+    progress, minute = Progress(connect()), Minute.at(CountStore(connect()).now()) + 2
+    progress.begin(0, 0)
+    claims = [Claim(bucket, 0, 0, 2, 1, minute, [1, 2]) for bucket in progress.buckets]
+    assert progress.count(claims) == []
+    assert [each.next for each in progress.positions()[0]] == [2] * len(progress.buckets)
+    up = next(iter(RedisCollector(connect()).collect()))
+    assert [sample.value for sample in up.samples] == [1], denied(server)
 
 
 def test_the_exporter_reads(server: AclValkey, settings: Settings) -> None:

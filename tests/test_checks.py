@@ -26,6 +26,7 @@ def found(**options: list[str]) -> set[str]:
     [
         ("REDIS_URL", "localhost:6379", "tally.E001"),
         ("REDIS_URL", "http://localhost", "tally.E001"),
+        ("REDIS_URL", "redis://tally:a/b@localhost", "tally.E001"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost", "tally.E002"),
         ("KAFKA_BOOTSTRAP_SERVERS", "", "tally.E002"),
         ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,b", "tally.E002"),
@@ -34,6 +35,7 @@ def found(**options: list[str]) -> set[str]:
         ("REDIS_BUCKETS", 257, "tally.E004"),
         ("REDIS_URL", "redis+cluster://a:6379,b:6379", "tally.E004"),
         ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
+        ("CELERY_BROKER_URL", "redis://tally:a/b@localhost", "tally.E006"),
         ("ACCEPT_REPLICAS", -1, "tally.E005"),
     ],
 )

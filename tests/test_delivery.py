@@ -6,21 +6,23 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from embedded.system import PROGRAMS
+from embedded.system import EVENT_PROGRAMS, PROGRAMS
 from embedded.valkey import DIRECTIVES
 from tests.needs import program
 from tests.processes import BIN, ROOT
 
 K8S = ROOT / "ops" / "k8s"
 PINNED = re.compile(r".+:v?\d+\.\d+(\.\d+)?(-[\w.]+)*")
-OWN = ("web", "worker", "callbacks", "beat", "setup")
+OWN = (*PROGRAMS, "setup")
 
 Mapping = dict[str, Any]
 
@@ -104,7 +106,7 @@ def test_the_image_does_not_run_as_root() -> None:
 def test_images_are_pinned() -> None:
     stages = re.findall(r"^FROM (\S+)", read("Dockerfile"), re.MULTILINE)
     services = [service["image"] for service in SERVICES.values() if "build" not in service]
-    deployed = [pod["containers"][0]["image"] for pod in pods("production").values()]
+    deployed = [pod["containers"][0]["image"] for pod in pods("events").values()]
     for image in stages + services + deployed:
         assert PINNED.fullmatch(image), image
 
@@ -123,7 +125,7 @@ def test_services_are_contained() -> None:
 
 def test_whatever_can_be_unwell_is_asked_how_it_is() -> None:
     silent = {name for name, service in SERVICES.items() if "healthcheck" not in service}
-    assert silent == {"setup", "beat"}
+    assert silent == {"setup", "beat", "consolidate"}
 
 
 def test_services_name_only_what_is_there() -> None:
@@ -161,7 +163,7 @@ def test_prometheus_asks_whatever_tells() -> None:
     asked = {target for job in jobs for each in job.get("static_configs", []) for target in each["targets"]}
     named = [each for job in jobs for each in job.get("dns_sd_configs", [])]
     asked |= {f"{name}:{each['port']}" for each in named for name in each["names"]}
-    tells = {"web": "8000", "worker": "9464", "callbacks": "9464"}
+    tells = {"web": "8000", "worker": "9464", "callbacks": "9464", "consolidate": "9464"}
     commands = {name: service["command"] for name, service in SERVICES.items() if "build" in service}
     assert asked == {f"{name}:{tells[command]}" for name, command in commands.items() if command in tells}
     assert {job["job_name"] for job in jobs} == set(tells)
@@ -177,13 +179,24 @@ def test_grafana_is_shown_where_prometheus_is() -> None:
 # Kubernetes
 
 
+@cache
 def rendered(folder: str) -> list[Mapping]:
-    """Every resource of a kustomization."""
+    """Every resource of a kustomization; `events`, a component, as docs/deploy.md adds it to production."""
+    if folder == "events":
+        with TemporaryDirectory() as copy:
+            shutil.copytree(K8S, copy, dirs_exist_ok=True)
+            with Path(copy, "production", "kustomization.yaml").open("a") as file:
+                file.write("components: [../events]\n")
+            return _rendered(Path(copy, "production"))
+    return _rendered(K8S / folder)
+
+
+def _rendered(folder: Path) -> list[Mapping]:
     if path := shutil.which("kustomize"):
         command = [path, "build"]
     else:
         command = [program("kubectl", "kubectl"), "kustomize"]
-    return [each for each in yaml.safe_load_all(run(*command, K8S / folder)) if each]
+    return [each for each in yaml.safe_load_all(run(*command, folder)) if each]
 
 
 def pods(folder: str) -> Mapping:
@@ -195,7 +208,7 @@ def pods(folder: str) -> Mapping:
     }
 
 
-@pytest.fixture(scope="module", params=["base", "production"])
+@pytest.fixture(scope="module", params=["base", "production", "events"])
 def resources(request: pytest.FixtureRequest) -> list[Mapping]:
     return rendered(request.param)
 
@@ -205,9 +218,10 @@ def test_resources_are_what_kubernetes_knows(resources: list[Mapping]) -> None:
         kubernetes_validate.validate(resource, "1.34", strict=True)
 
 
-def test_every_file_is_part_of_the_base() -> None:
-    files = {path.name for path in (K8S / "base").glob("*.yaml")} - {"kustomization.yaml"}
-    assert files == set(yaml.safe_load(read("ops/k8s/base/kustomization.yaml"))["resources"])
+@pytest.mark.parametrize("folder", ["base", "events"])
+def test_every_file_is_part_of_it(folder: str) -> None:
+    files = {path.name for path in (K8S / folder).glob("*.yaml")} - {"kustomization.yaml"}
+    assert files == set(yaml.safe_load((K8S / folder / "kustomization.yaml").read_text())["resources"])
 
 
 def test_no_secret_is_among_them(resources: list[Mapping]) -> None:
@@ -215,7 +229,7 @@ def test_no_secret_is_among_them(resources: list[Mapping]) -> None:
 
 
 def test_pods_are_restricted() -> None:
-    for name, pod in pods("base").items():
+    for name, pod in pods("events").items():
         assert pod["serviceAccountName"] == "tally", name
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["securityContext"]["runAsNonRoot"], name
@@ -262,10 +276,53 @@ def selected(selector: Mapping | None) -> Iterator[str]:
 
 def test_all_run_the_same_programs() -> None:
     launched = set(re.findall(r"^(\w+)\)", read("bin/tally"), re.MULTILINE)) - {"answers"}
-    assert launched == {*PROGRAMS, "setup"} == set(OWN)
-    composed = {service["command"] for service in SERVICES.values() if "build" in service}
-    deployed = {pod["containers"][0]["args"][0] for name, pod in pods("base").items() if name in OWN}
-    assert composed == deployed == launched
+    assert launched == set(OWN)
+    assert composed("") == deployed("base") == launched
+    assert composed("events") == deployed("events") - launched == set(EVENT_PROGRAMS)
+
+
+def composed(profile: str) -> set[str]:
+    """The programs of Tally's that Compose starts with this profile alone; with none, always."""
+    own = [service for service in SERVICES.values() if "build" in service]
+    return {each["command"] for each in own if each.get("profiles", [""]) == [profile]}
+
+
+def deployed(folder: str) -> set[str]:
+    """Those that Kubernetes starts."""
+    containers = [pod["containers"][0] for pod in pods(folder).values()]
+    return {each["args"][0] for each in containers if each["image"].split(":")[0].endswith("tally")}
+
+
+def test_event_mode_is_one_setting_of_all() -> None:
+    """Besides the program that it adds."""
+    [settings] = [each["data"] for each in rendered("events") if each["kind"] == "ConfigMap"]
+    [before] = [each["data"] for each in rendered("production") if each["kind"] == "ConfigMap"]
+    assert settings == before | {"ACCEPT_SINK": "kafka"}
+    assert {service["environment"]["ACCEPT_SINK"] for service in SERVICES.values() if "build" in service} == {
+        "${ACCEPT_SINK:-redis}"
+    }
+
+
+def test_consolidators_are_let_through_to_what_they_need() -> None:
+    policies = [each["spec"] for each in rendered("events") if each["kind"] == "NetworkPolicy"]
+
+    def ports(name: str, direction: str) -> set[object]:
+        of_name = [each for each in policies if name in selected(each["podSelector"])]
+        return {
+            port["port"] for each in of_name for rule in each.get(direction, []) for port in rule["ports"]
+        }
+
+    assert ports("consolidate", "egress") == {6379, 9092}
+    assert ports("consolidate", "ingress") == {9464}
+    callers = [
+        name
+        for each in policies
+        if "valkey" in selected(each["podSelector"])
+        for rule in each["ingress"]
+        for peer in rule["from"]
+        for name in selected(peer["podSelector"])
+    ]
+    assert set(callers) == {*OWN, *EVENT_PROGRAMS}
 
 
 def test_workers_are_asked_by_the_names_that_they_have() -> None:
@@ -287,10 +344,10 @@ def test_settings_are_ones_that_there_are() -> None:
     known = set(re.findall(r"^#?([A-Z_]+)=", read(".env.example"), re.MULTILINE))
     used = {name for service in SERVICES.values() if "build" in service for name in service["environment"]}
     used |= set(re.findall(r"\$\{(\w+)", read("docker-compose.yml")))
-    for resource in rendered("production"):
+    for resource in rendered("events"):
         if resource["kind"] == "ConfigMap":
             used |= set(resource["data"])
-    for pod in pods("production").values():
+    for pod in pods("events").values():
         used |= {each["name"] for each in pod["containers"][0].get("env", [])}
     assert {name.removesuffix("_FILE") for name in used} - {"POD_IP"} <= known
 

@@ -38,8 +38,7 @@ def now(topic: Requests, store: CountStore, monkeypatch: pytest.MonkeyPatch) -> 
     """The minute of a call that was counted at once; it is over, as the flush sees it."""
     recorder = Recorder(connect_for_accept())
     minute = recorder.record([1, 2]).minute
-    really = CountStore.now
-    monkeypatch.setattr(CountStore, "now", lambda self: really(self) + 60)
+    monkeypatch.setattr(CountStore, "now", lambda self: minute.end + 1)
     return minute
 
 
@@ -94,7 +93,7 @@ def test_it_asks_before_it_leaves(topic: Requests, monkeypatch: pytest.MonkeyPat
 def test_a_system_may_begin_with_events_again(
     topic: Requests, store: CountStore, valkey: redis.Redis, settings: Settings, now: Minute
 ) -> None:
-    topic.append(0, time.time(), 3)
+    topic.append(0, at(now, 30), 3)
     topic.count(valkey)
     leave()
     settings.ACCEPT_SINK = "kafka"

@@ -11,10 +11,9 @@ import pytest
 from counter.store import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
-from tests.processes import BIN, ROOT, Process, run, wait_until
+from tests.processes import BIN, LAUNCHER, Process, run, tally, wait_until
 from tests.test_flush import accept, next_minute
 
-LAUNCHER = str(ROOT / "bin" / "tally")
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 
 
@@ -25,12 +24,11 @@ def worker(tmp_path: Path, store: CountStore, kafka: None) -> Iterator[tuple[Pro
     next_minute(store)
     port = free_port()
     env = {
-        "PATH": PATH,
         "METRICS_PORT": str(port),
         # Where nobody else counts, as in a container.
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
     }
-    process = Process([LAUNCHER, "worker"], tmp_path / "worker.log", env)
+    process = tally("worker", log=tmp_path / "worker.log", env=env)
     with run(process):
         wait_until(lambda: " ready." in process.output, "the worker is ready")
         yield process, f"http://127.0.0.1:{port}/metrics"

@@ -14,8 +14,9 @@ import redis
 
 from counter.callback_queue import QUEUE
 from counter.connection import connect
+from counter.hint import FLUSH
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.conftest import HOME, new_topics
 from tests.processes import BIN, Process, ServerProcess, run, run_python, wait_until
 from tests.test_flush import accept, next_minute

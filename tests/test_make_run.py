@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from embedded.system import System
-from tests.processes import run, wait_until
+from tests.processes import START_SECONDS, run, wait_until
 from tests.whole_system import PROGRAMS, Run, are_gone
 
 pytestmark = pytest.mark.skipif(
@@ -30,7 +30,7 @@ def system(shared: Run) -> Run:
     """One that is up. Who stops or kills something of it need not start it again."""
     if not shared.is_running():
         shared.start()
-    wait_until(shared.is_up, f"everything runs, see {shared.log}")
+    wait_until(shared.is_up, f"everything runs, see {shared.log}", START_SECONDS)
     return shared
 
 
@@ -38,7 +38,11 @@ def system(shared: Run) -> Run:
 def test_what_is_killed_comes_back_and_leaves_no_orphan(system: Run, program: str) -> None:
     main, *_ = system.processes(program)
     main.kill()
-    wait_until(lambda: not main.is_running() and system.is_up(), f"{program} is back, see {system.log}")
+    wait_until(
+        lambda: not main.is_running() and system.is_up(),
+        f"{program} is back, see {system.log}",
+        START_SECONDS,
+    )
 
 
 @pytest.mark.parametrize("program", ["granian", "tally.flush"])
@@ -109,7 +113,7 @@ def test_servers_with_an_address_in_the_environment_are_used(tmp_path: Path) -> 
     kafka = f"{here}:{os.environ['KAFKA_PORT']}"
     system = Run(tmp_path, REDIS_URL=redis_url, KAFKA_BOOTSTRAP_SERVERS=kafka)
     with run(system):
-        wait_until(system.is_ready, f"it accepts calls, see {system.log}")
+        wait_until(system.is_ready, f"it accepts calls, see {system.log}", START_SECONDS)
         assert not system.processes("valkey-server")
         assert not system.processes("kafka.Kafka")
         assert system.stop() == 0

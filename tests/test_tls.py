@@ -1,42 +1,60 @@
 """TLS and passwords: every program works with servers that demand them, and says why where it does not."""
 
+import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import redis
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from pytest_django import Settings
 
 from counter import keys
 from counter.accepting import PATH
 from counter.connection import connect_for_accept
+from counter.events import event
 from counter.health import kafka_problems, problems
-from counter.kafka import Complaint, client_config
+from counter.hint import FLUSH
+from counter.kafka import REQUESTS, Complaint, client_config
+from counter.minute import Minute
 from counter.store import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from project.celery import FLUSH
 from tasks.brokers import KafkaAway
-from tasks.publisher import Transaction
+from tasks.publisher import TRANSACTIONAL_ID, Transaction
+from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 from tests.acl import users
 from tests.certificates import Authority, Certificate
 from tests.needs import program
 from tests.postgres import USER, Postgres
-from tests.processes import BIN, ROOT, Process, ServerProcess, run, wait_until
+from tests.processes import BIN, ROOT, Process, ServerProcess, run, tally, wait_until
 from tests.secure_kafka import SecureKafka
 from tests.test_callbacks import ok, receiving
-from tests.web import manage, serving
+from tests.web import manage, metric, serving
 
 PASSWORD = "not-to-be-seen"  # of every role, everywhere
 SINCE_7_2 = ("+waitaof", "+client|setinfo")  # and this may be the 7.0 of a distribution
-KAFKA_ROLES = ("web", "worker", "admin")
+KAFKA_ROLES = ("web", "worker", "consolidator", "audit", "admin")
+# Of the topics what each may do; whatever is not here is forbidden.
+RIGHTS = {
+    "web": {"write requests", "read unique-counts"},
+    "worker": {"write requests", "read unique-counts", "write unique-counts", "write id-counts"},
+    "consolidator": {"read requests", "read unique-counts"},
+    "audit": {"read requests", "read unique-counts", "read id-counts"},
+    "admin": {"read requests", "read unique-counts"},
+}
+TOPICS = {REQUESTS, UNIQUE_COUNTS, ID_COUNTS}
+REFUSED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+EVENT_MODE = {"ACCEPT_SINK": "kafka"}
 
 
 class TlsRedis(Valkey):
@@ -153,13 +171,30 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
+@pytest.fixture
+def topics(servers: Servers) -> None:
+    """All of them, new and empty, as an administrator makes them; and an empty Redis."""
+    everything = AdminClient(servers.kafka.config())
+
+    def there() -> set[str]:
+        return TOPICS & set(everything.list_topics(timeout=10).topics)
+
+    for future in everything.delete_topics(list(TOPICS)).values():
+        with suppress(KafkaException):  # there was none
+            future.result(30)
+    wait_until(lambda: not there(), "they are gone")
+    servers.redis.connect().flushall()
+    manage("create_topics", **servers.env("admin"), **EVENT_MODE)
+    wait_until(lambda: there() == TOPICS, "they are there")
+
+
+@pytest.mark.usefixtures("topics")
 def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     celery = [str(BIN / "celery"), "-A", "project"]
     worker = Process([*celery, "worker", "--concurrency", "1"], tmp_path / "worker", servers.env("worker"))
     beat = Process([*celery, "beat", "--pidfile="], tmp_path / "beat", servers.env("beat"))
     admin = servers.env("admin")
     manage("migrate", "--verbosity=0", **admin)
-    manage("create_topics", **admin)
     with (
         run(worker),
         run(beat),
@@ -182,8 +217,105 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
         wait_until(lambda: not store.pending(), "the worker has published it")
         wait_until(lambda: client.exists(keys.BEAT), "a beat leads")
         assert client.acl_log() == [], "what a role needs, it may do"
+    assert PASSWORD not in worker.output + beat.output
     history = "from counter.models import PublishedMinute as P; print(P.objects.count())"
     assert int(manage("shell", "--verbosity=0", "--command", history, **admin)) >= 1
+
+
+@pytest.mark.usefixtures("topics")
+def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> None:
+    env = {role: servers.env(role) | EVENT_MODE for role in KAFKA_ROLES if role != "audit"}
+    worker = tally("worker", log=tmp_path / "worker", env=env["worker"])
+    metrics = {"METRICS_PORT": str(free_port()), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    consolidator = tally("consolidate", log=tmp_path / "consolidate", env=env["consolidator"] | metrics)
+    manage("migrate", "--verbosity=0", **env["admin"])
+    minute = an_event_of_the_past(servers.kafka)
+    with (
+        run(worker),
+        run(consolidator),
+        serving("asgi", 1, **env["web"]) as url,
+        servers.redis.connect() as client,
+    ):
+        wait_until(lambda: httpx.get(f"{url}{PATH}?id=42").text == "ok", "web appends calls")
+        wait_until(
+            lambda: httpx.post(f"{url}/api/v1/accept/", json={"ids": [43, 44]}).is_success, "and batches"
+        )
+        celery = [str(BIN / "celery"), "-A", "project", "call", "tasks.markers.mark_minute"]
+        subprocess.run(celery, cwd=ROOT, env=os.environ | env["admin"], check=True)
+        assert json.loads(next(unique_counts(servers.kafka)))["minute"] == str(minute)
+        told = f"http://127.0.0.1:{metrics['METRICS_PORT']}"
+        wait_until(lambda: metric(told, "tally_consolidated_events_total") >= 4, "the consolidator tells")
+        assert client.acl_log() == [], "what a role needs, it may do"
+    audit = json.loads(manage("audit", str(minute), "--json", **servers.kafka.env("tally-audit", PASSWORD)))
+    assert audit["differences"] == []
+
+
+def an_event_of_the_past(kafka: SecureKafka) -> Minute:
+    """So that its minute is over, and need not be waited for."""
+    resource = ConfigResource(ResourceType.TOPIC, "requests")
+    by_producer = ConfigEntry(
+        "message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET
+    )
+    resource.add_incremental_config(by_producer)
+    admin = AdminClient(kafka.config())
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    minute = Minute.at(time.time()) - 3
+    producer = Producer(kafka.config())
+    value, key = event(41)
+    producer.produce("requests", value, key, timestamp=int(minute.start.timestamp() * 1000))
+    assert producer.flush(30) == 0
+    return minute
+
+
+@pytest.mark.usefixtures("topics")
+def test_a_role_may_do_no_more_in_kafka(servers: Servers) -> None:
+    for role, rights in RIGHTS.items():
+        group = "tally-audit" if role == "audit" else "tally-log"
+        config = servers.kafka.config(f"tally-{role}", PASSWORD) | {"group.id": group}
+        found = {f"write {topic}" for topic in TOPICS if may_write(config, topic)}
+        found |= {f"read {topic}" for topic in TOPICS if may_read(config, topic)}
+        assert found == rights, role
+        assert may_fence(config) == (role == "worker"), role
+
+
+Config = dict[str, str | int | float | bool]
+
+
+def may_write(config: Config, topic: str) -> bool:
+    errors: list[KafkaError | None] = []
+    producer = Producer(config | {"acks": "all"})
+    producer.produce(topic, b"{}", b"key", on_delivery=lambda error, _: errors.append(error))
+    producer.flush(30)
+    return is_allowed(*errors)
+
+
+def may_read(config: Config, topic: str) -> bool:
+    consumer = Consumer(config | {"enable.partition.eof": True})
+    try:
+        if error := consumer.list_topics(topic, timeout=30).topics[topic].error:
+            return is_allowed(error)
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        message = consumer.poll(30)
+    finally:
+        consumer.close()
+    assert message
+    error = message.error()
+    return is_allowed(None if error and error.code() == KafkaError._PARTITION_EOF else error)
+
+
+def may_fence(config: Config) -> bool:
+    producer = Producer(config | {"transactional.id": TRANSACTIONAL_ID})
+    try:
+        producer.init_transactions(30)
+    except KafkaException as error:
+        return is_allowed(error.args[0])
+    return True
+
+
+def is_allowed(error: KafkaError | None) -> bool:
+    assert error is None or error.code() in REFUSED, error
+    return error is None
 
 
 def unique_counts(kafka: SecureKafka) -> Iterator[bytes]:

@@ -15,30 +15,25 @@ import pytest
 
 from counter.accepting import PATH
 from counter.connection import connect
+from counter.hint import FLUSH
 from counter.store import CountStore
 from embedded.ports import free_port
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.certificates import Authority
 from tests.checker import Calls, verify
 from tests.conftest import new_topics
 from tests.load import Load
 from tests.nginx import Nginx
 from tests.postgres import Postgres, running
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
+from tests.processes import Process, ServerProcess, run, tally, wait_until
 from tests.prometheus import Prometheus
 from tests.test_callbacks import ok, receiving
-from tests.web import manage
+from tests.web import manage, metric
 
-WEB = (
-    "granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-    " --http1-buffer-size 65536 --host 127.0.0.1 --port {port} project.asgi:application"
-)
-FLUSHER = "celery --quiet -A project worker --hostname {name}@%h --queues tally.flush --concurrency 2"
-CALLER = (
-    "celery --quiet -A project worker --hostname {name}@%h --queues tally.callbacks --pool threads"
-    " --concurrency 16"
-)
-BEAT = "celery --quiet -A project beat --pidfile="
+# bin/tally's own name for each.
+WEBS = {"web-1": "web", "web-2": "web"}
+WORKERS = {"flush-1": "worker", "flush-2": "worker", "callbacks": "callbacks"}
+BEATS = {"beat-1": "beat", "beat-2": "beat"}
 READY = " ready."
 ALERT = "TallyRedisDown"
 REFUSED = "Connection refused"
@@ -60,24 +55,26 @@ class Topology:
         self._home = home
         self._store = store
         self.postgres = postgres
-        self.ports = {"web-1": free_port(), "web-2": free_port()}
+        self.ports = {name: free_port() for name in WEBS}
         self._env = {"DATABASE_URL": postgres.url, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
-        self.webs = {name: self._program(name, WEB, port=port) for name, port in self.ports.items()}
-        workers = {"flush-1": FLUSHER, "flush-2": FLUSHER, "callbacks": CALLER}
-        self.workers = {name: self._program(name, command) for name, command in workers.items()}
-        self.beats = {name: self._program(name, BEAT) for name in ("beat-1", "beat-2")}
+        self.webs = {name: self._program(name, program) for name, program in WEBS.items()}
+        # Nodes need names of their own, which containers would give them.
+        self.workers = {
+            name: self._program(name, program, f"--hostname={name}@%h") for name, program in WORKERS.items()
+        }
+        self.beats = {name: self._program(name, program) for name, program in BEATS.items()}
         authority = Authority(home / "tls")
         self.tls = ssl.create_default_context(cafile=authority.ca.certificate)
         self.nginx = Nginx(home / "nginx", self.ports, authority.sign("tally"))
         self.prometheus = Prometheus(home / "prometheus", self.ports.values())
         self.calls = Calls()
 
-    def _program(self, name: str, command: str, port: int = 0) -> Process:
-        program, *arguments = command.format(name=name, port=port).split()
+    def _program(self, name: str, program: str, *options: str) -> Process:
         folder = self._home / name
         (folder / "metrics").mkdir(parents=True)
         env = self._env | {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
-        return Process([str(BIN / program), *arguments], folder / "log", env)
+        env |= {"PORT": str(self.ports[name])} if name in self.ports else {}
+        return tally(program, *options, log=folder / "log", env=env)
 
     @property
     def processes(self) -> list[Process]:
@@ -99,13 +96,19 @@ class Topology:
 
         wait_until(is_ready, f"{name} is ready, see {self.webs[name].log}", START_SECONDS)
 
-    def restart_web(self, name: str) -> None:
+    def restart_web(self, name: str, load: Load) -> None:
         """As docs/operations.md says it, step by step."""
         self.nginx.reload(down=[name])
+        before = self._accepted(name)
+        load.wait_for(CALLS)
+        assert self._accepted(name) == before, f"{name} is out of nginx, and is called"
         assert self.webs[name].stop() == 0
         self.webs[name].start()
         self.wait_ready(name)
         self.nginx.reload()
+
+    def _accepted(self, name: str) -> float:
+        return metric(f"http://127.0.0.1:{self.ports[name]}", "tally_accepted_calls_total")
 
     def restart_worker(self, name: str) -> None:
         """Stop it, and go on when it is at work again."""
@@ -158,7 +161,7 @@ def test_each_part_restarts_under_load_and_refuses_nothing(topology: Topology) -
     with topology.load() as load:
         for name in topology.webs:
             load.wait_for(CALLS)
-            topology.restart_web(name)
+            topology.restart_web(name, load)
             topology.end_minute()
         for name in topology.workers:
             load.wait_for(CALLS)

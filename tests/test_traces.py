@@ -1,8 +1,10 @@
 """Traces, as a collector gets them from real processes: off unless OTEL_* asks for them."""
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -10,8 +12,9 @@ from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
 from counter.callback_queue import QUEUE
+from counter.hint import FLUSH
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.collector import Collector, collecting
 from tests.conftest import HOME
 from tests.processes import BIN, Process, run, run_python, wait_until
@@ -110,6 +113,34 @@ def test_a_batch_of_the_hot_path_is_one_span_and_a_callback_leads_on(collector: 
     assert not collector.named("GET healthz")
     request = collector.way_to(called)[0]
     assert not [value for value in request.attributes.values() if "hush-hush" in value]
+
+
+NO_TEXT = {
+    b"/api/verve/accept?id=\xff": 400,
+    b"/api/verve/accept?id=%FF": 400,
+    b"/api/verve/accept?id=1&endpoint=\xff": 400,
+    b"/api/verve/accept?id=1&endpoint=http://host/%FF": 400,
+    b"/api/v1/published/?cursor=\xff\xfe": 400,
+    b"/api/v1/published/?cursor=%FF%FE": 401,
+    b"/api/\xff/": 400,
+    b"/api/%FF/": 404,
+}
+"""What to ask for, and the status of the answer."""
+
+
+@pytest.mark.usefixtures("valkey")
+@pytest.mark.parametrize("env", [{}, {"OTEL_TRACES_EXPORTER": "console"}], ids=["off", "on"])
+def test_bytes_that_are_no_text_are_answered_the_same(env: dict[str, str]) -> None:
+    with serving("asgi", 1, "no-text.log", **env) as url:
+        assert {path: status(url, path) for path in NO_TEXT} == NO_TEXT
+
+
+def status(url: str, path: bytes) -> int:
+    """As a client gets it that sends whatever it likes."""
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as caller:
+        caller.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return int(caller.makefile("rb").readline().split()[1])
 
 
 OFF = """

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from celery import current_app
 
 from counter.console.level import Level
+from counter.hint import FLUSH
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store import CountStore
-
-TASK = "tasks.flush.flush_closed_minutes"
-"""By its name: the domain knows nothing of the tasks."""
 
 PATIENCE_SECONDS = 20
 """A worker that is there begins within one; Kafka may take some more to answer."""
@@ -33,7 +31,7 @@ def ask(store: CountStore) -> Minute:
     """
     closed = Minute.at(store.now()) - 1
     last = max(closed, store.sealed() or closed)
-    current_app.send_task(TASK, retry=False)
+    current_app.send_task(FLUSH, retry=False)
     return last
 
 

@@ -6,13 +6,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import redis
 from pytest_django import Settings
 
+from counter.connection import connect
 from counter.store import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.conftest import HOME
+from tests.conftest import HOME, empty, new_topics
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
 from tests.processes import ROOT, ServerProcess, run
@@ -32,9 +32,17 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def tally(valkey: redis.Redis, store: CountStore, kafka: None, faults: Faults) -> Iterator[Tally]:
-    """Callers and flushes of an empty Tally."""
-    with closing(Tally(valkey, store)) as tally:
+def tally(valkey_process: ServerProcess, kafka_process: ServerProcess, faults: Faults) -> Iterator[Tally]:
+    """Callers and flushes of an empty Tally.
+
+    It is emptied while nobody flushes: a worker comes back to what it could not do in an earlier test, and
+    would seal an empty Redis by the old topic.
+    """
+    with connect() as valkey, closing(Tally(valkey, CountStore(valkey))) as tally:
+        with tally.undisturbed():
+            empty(valkey)
+        with tally.undisturbed():
+            new_topics()
         yield tally
     faults.disarm()
 

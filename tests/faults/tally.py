@@ -9,10 +9,11 @@ import redis
 
 from counter import keys
 from counter.connection import connect_for_accept
+from counter.hint import FLUSH
 from counter.minute import Minute
 from counter.recorder import Recorder
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tests.checker import Calls, verify
 from tests.conftest import HOME
 from tests.processes import BIN, Process, wait_until
@@ -108,9 +109,9 @@ class Tally:
         yield
         lease.release()
 
-    def wait_settled(self) -> None:
-        """Until nothing that has ended is left in Redis, and nobody works on it."""
-        last = Minute.parse(self.log[-1][0])
+    def wait_settled(self, last: Minute | None = None) -> None:
+        """Until nothing that has ended, `last` at last, is left in Redis, and nobody works on it."""
+        last = last or Minute.parse(self.log[-1][0])
         wait_until(
             lambda: self.store.settled() == last and not self.valkey.exists(keys.LOCK),
             f"{last} is settled",

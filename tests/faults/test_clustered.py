@@ -7,7 +7,6 @@ cluster's own. And not those of messages that are lost and of beats, which never
 from collections.abc import Iterator
 
 import pytest
-import redis
 from django.conf import settings
 from django.test import override_settings
 
@@ -76,8 +75,7 @@ def worker_process(worker_process: Worker, cluster: ValkeyCluster) -> Iterator[W
         yield worker
 
 
-@pytest.fixture
-def valkey(cluster: ValkeyCluster, valkey: redis.Redis) -> redis.Redis:
-    """An empty cluster, which is whole."""
+@pytest.fixture(autouse=True)
+def _whole(cluster: ValkeyCluster) -> None:
+    """So that replicas hold what a test begins with."""
     wait_until(cluster.is_whole, "the cluster is whole")
-    return valkey

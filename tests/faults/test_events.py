@@ -19,10 +19,11 @@ from confluent_kafka import KafkaError, Message, Producer
 from pytest_django import Settings
 
 from counter.events import event, marker
+from counter.hint import FLUSH
 from counter.kafka import REQUESTS, client_config
 from counter.minute import Minute
 from counter.store import CountStore
-from project.celery import FLUSH, app
+from project.celery import app
 from tasks.consolidator import GROUP, SESSION_MS
 from tests.checker import Calls, verify
 from tests.conftest import HOME, new_topics

@@ -27,7 +27,7 @@ CALLS = {
     "6b.unique_count": ["produce"],
     "6b.commit": ["EVALSHA", "commit_transaction"],
     "6c.read_back": ["assign", "poll"],
-    "6c.published": ["DEL"],
+    "6c.published": ["pipeline"],
     "6d.record": [],
     "6e.settle": ["EVALSHA"],
     "7.clock": ["TIME"],
@@ -120,7 +120,7 @@ def test_the_first_flush_ever_may_be_killed_as_well(
     wait_until(lambda: (pid := faults.fired()) and not is_alive(pid), f"killed at {point}")
     tally.break_lease()
     tally.send_flush()
-    wait_until(lambda: tally.store.settled() == begin, f"{begin} is settled")
+    tally.wait_settled(begin)
     assert verify(tally.calls, tally.valkey).unique_counts[0] == (str(begin), 2, 3)
 
 

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from project.celery import FLUSH, app
+from counter.hint import FLUSH
+from project.celery import app
 from tests.faults.tally import Tally, Worker
 from tests.processes import run, wait_until
 

@@ -62,7 +62,7 @@ POINTS = [
     ("6b.id_counts/produce.after", 700),
     ("6b.commit/commit_transaction.before", 1),
     ("6b.commit/commit_transaction.after", 1),
-    ("6c.published/DEL.before", 1),
+    ("6c.published/pipeline.before", 1),
     ("6e.settle/EVALSHA.before", 1),
     ("6e.settle/EVALSHA.after", 1),
     ("6e.settle/EVALSHA.before", 3),

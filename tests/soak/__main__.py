@@ -102,7 +102,7 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
         time.sleep(1)
         return stack.is_drained()
 
-    stack.programs.pop("web").kill()
+    stack.end("web")
     wait_until(drained, "all that was accepted is published", DRAIN_SECONDS)
     stack.end_programs()
     calls = load.calls

@@ -13,13 +13,13 @@ import psutil
 import redis
 from redis.exceptions import RedisError
 
-from counter import keys
+from counter import hint, keys
 from tests.cluster import ValkeyCluster
 from tests.proxy import Proxy
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
 
-QUEUE, LEAD = "tally.flush", "redbeat::lock"
+LEAD = "redbeat::lock"
 PAUSE_SECONDS = (0.5, 4.0)
 """Between two faults: from the one to the other."""
 
@@ -189,7 +189,7 @@ class Nemesis:
 
         return [
             Fault("messages", "twenty flush tasks at once", burst, nothing, 0),
-            Fault("messages", "lose all messages", delete(stack.broker, QUEUE), nothing, 0),
+            Fault("messages", "lose all messages", delete(stack.broker, hint.QUEUE), nothing, 0),
             Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
             Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
         ]

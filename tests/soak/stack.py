@@ -10,13 +10,14 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.connection import connect_for_console, connect_to_broker
+from counter.hint import FLUSH
 from counter.sink import is_event_mode
 from counter.store import CountStore
 from embedded.ports import free_port
-from project.celery import FLUSH, app
+from project.celery import app
 from tasks.brokers import KafkaAway
 from tasks.topics import create_topics
-from tests.processes import BIN, Process, run, wait_until
+from tests.processes import Process, run, tally, wait_until
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
 from tests.web import manage
@@ -39,15 +40,9 @@ class Stack:
     def program(self, name: str) -> Process:
         """A program whose only ways to the servers are the proxies; not yet started."""
         kind = name.split("-", maxsplit=1)[0]
-        commands = {
-            "web": f"granian --interface asgi --loop uvloop --workers 2 --respawn-failed-workers --no-ws"
-            f" --port {self.web_port} project.asgi:application",
-            "worker": f"celery --quiet -A project worker --concurrency 2 -n {name}@%h",
-            "beat": "celery --quiet -A project beat --pidfile=",
-            "consolidate": "python manage.py consolidate",
-        }
-        command, *arguments = commands[kind].split()
-        return Process([str(BIN / command), *arguments], HOME / f"{name}.log", self.servers.env)
+        options = [f"--hostname={name}@%h"] if kind == "worker" else []
+        env = self.servers.env | {"PORT": str(self.web_port)}
+        return tally(kind, *options, log=HOME / f"{name}.log", env=env)
 
     def keep(self) -> None:
         """Start again what has died."""
@@ -56,12 +51,16 @@ class Stack:
                 program.send_all(SIGKILL)  # what is left of its group
                 program.start()
 
+    def end(self, name: str) -> None:
+        """End a program for good, in its own time."""
+        program = self.programs.pop(name)
+        if program.is_running():
+            program.stop()
+
     def end_programs(self) -> None:
-        """End all that still runs for good, in its own time."""
-        while self.programs:
-            _, program = self.programs.popitem()
-            if program.is_running():
-                program.stop()
+        """End all that still runs."""
+        for name in list(self.programs):
+            self.end(name)
 
     def end_minute(self) -> None:
         """End the present minute before its time, and send a tick; with Redis away, nothing happens.

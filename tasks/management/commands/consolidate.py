@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from counter.connection import connect
+from counter.exposition import serve
 from tasks.consolidator import Consolidator
 
 
@@ -28,4 +29,5 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        serve()
         Consolidator(connect(), stop, skip_lost=options["skip_lost"]).run()
