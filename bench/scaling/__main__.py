@@ -7,6 +7,7 @@ from bench.load import Missing
 from bench.machine import CACHE
 from bench.scaling import report
 from bench.scaling.measure import FULL, QUICK, measure
+from bench.scaling.tables import text
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
         results = measure(QUICK if quick else FULL)
     except Missing as missing:
         sys.exit(str(missing))
-    print(report.text(results))
+    print(text(results))
     if not quick:
         report.save(results)
 
