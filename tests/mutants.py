@@ -244,7 +244,7 @@ MUTANTS = (
         "accept.lua: only where ids are spread over as many buckets",
         ACCEPT,
         f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
-        ("if buckets ~= ARGV[6] then", "if false then"),
+        ("misfit(KEYS[7], ARGV[6])", "nil"),
     ),
     mutant(
         "new buckets are registered before they open",
