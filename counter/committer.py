@@ -3,8 +3,9 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from hiredis import pack_command
 from redis.asyncio import Connection
 from redis.exceptions import RedisError, ResponseError
 
@@ -92,12 +93,17 @@ class Committer:
         try:
             async with asyncio.timeout(ACCEPT_TIMEOUT_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_packed_command(connection.pack_commands(commands))
+                await connection.send_packed_command(b"".join(map(_pack, commands)))
                 while len(replies) < len(commands):
                     replies.append(await _reply(connection))
         except REPEATABLE as error:  # the connection is lost, and with it all further replies
             replies += [error] * (len(commands) - len(replies))
         return replies
+
+
+def _pack(command: Command) -> bytes:
+    """In C; asyncio's connections do it in Python, five times as slowly."""
+    return cast("bytes", pack_command(command))  # type: ignore[arg-type]  # its stub knows tuples of one
 
 
 async def _reply(connection: Connection) -> Any:

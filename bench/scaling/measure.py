@@ -9,9 +9,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,10 @@ FEW, MANY = 1, 16
 ONE, BASE, FOUR = (Shape(webs) for webs in (1, 2, 4))
 FOUR_BUCKETS, MANY_BUCKETS = (Shape(buckets=buckets) for buckets in (4, MANY))
 ONE_NODE, THREE_NODES = (Shape(buckets=MANY, nodes=nodes, is_cluster=True) for nodes in (1, 3))
+CROWDED = (BASE, MANY_BUCKETS)
+CROWD = 1024
+"""Connections: more calls are under way, so more leave in one script."""
+
 SHAPES = (ONE, BASE, FOUR, FOUR_BUCKETS, MANY_BUCKETS, ONE_NODE, THREE_NODES)
 
 
@@ -83,6 +88,8 @@ class Results:
 
     machine: dict[str, str]
     rounds: dict[Shape, list[Round]]
+    crowds: dict[Shape, list[Round]]
+    """The same from a CROWD"""
     batches: dict[Shape, Round]
     flushes: dict[int, list[Flushed]]
     """By buckets"""
@@ -99,17 +106,26 @@ def measure(size: Size) -> Results:
             for n, shape in enumerate(SHAPES)
         }
         rounds: dict[Shape, list[Round]] = {shape: [] for shape in shapes}
+        crowds: dict[Shape, list[Round]] = {shape: [] for shape in CROWDED}
         for number in range(size.rounds):
             for shape, of in shapes.items():
                 say(f"round {number + 1} of {size.rounds}: {shape}")
                 rounds[shape].append(call(of, size.seconds))
+            for shape, of_crowd in crowds.items():
+                say(f"round {number + 1} of {size.rounds}: {shape}, {CROWD} connections")
+                of_crowd.append(call(shapes[shape], size.seconds, crowd))
         say("batches")
-        batches = {shape: call(shapes[shape], size.seconds, batched=True) for shape in (BASE, THREE_NODES)}
+        batches = {
+            shape: call(shapes[shape], size.seconds, batched_ids_per_second) for shape in (BASE, THREE_NODES)
+        }
         http = http_bytes(shapes[BASE].url)
-    return Results(describe(), rounds, batches, flush(size), http)
+    return Results(describe(), rounds, crowds, batches, flush(size), http)
 
 
-def call(of: Running, seconds: float, *, batched: bool = False) -> Round:
+crowd = partial(calls_per_second, connections=CROWD)
+
+
+def call(of: Running, seconds: float, load: Callable[[str, float], float] = calls_per_second) -> Round:
     """As fast as it answers."""
 
     def told() -> tuple[int, int, int]:
@@ -118,7 +134,7 @@ def call(of: Running, seconds: float, *, batched: bool = False) -> Round:
         return scripts, wire, of.told("persistence", "aof_current_size")
 
     before, web, nodes = told(), of.web(), of.nodes()
-    rate = (batched_ids_per_second if batched else calls_per_second)(of.url, seconds)
+    rate = load(of.url, seconds)
     web_used, nodes_used = web.read(), [node.read() for node in nodes]
     scripts, wire, files = (after - then for after, then in zip(told(), before, strict=True))
     return Round(

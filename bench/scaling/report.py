@@ -28,6 +28,7 @@ def save(results: Results) -> None:
     figures = {
         "machine": results.machine,
         "rounds": {str(shape): [asdict(one) for one in of] for shape, of in results.rounds.items()},
+        "crowds": {str(shape): [asdict(one) for one in of] for shape, of in results.crowds.items()},
         "batches": {str(shape): asdict(of) for shape, of in results.batches.items()},
         "flushes": {buckets: [asdict(one) for one in of] for buckets, of in results.flushes.items()},
         "costs": asdict(costs(results)),

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import TypeVar
 
+from bench.load import CONNECTIONS
 from bench.scaling.capacity import DISTINCT, MINUTES_KEPT, UTILISATION, Costs, Needs, fit, needs
 from bench.scaling.measure import (
     BASE,
+    CROWD,
     FEW,
     FOUR,
     FOUR_BUCKETS,
@@ -31,6 +33,8 @@ REACH = 1.15
 
 def text(results: Results) -> str:
     """Markdown."""
+    shapes = [_shape(str(shape), of) for shape, of in results.rounds.items()]
+    shapes += [_shape(f"{shape}, {CROWD:,} connections", of) for shape, of in results.crowds.items()]
     return "\n".join(
         [
             "# One run of `python -m bench.scaling`",
@@ -39,7 +43,7 @@ def text(results: Results) -> str:
             "",
             "## Under full load",
             "",
-            *_table(_SHAPES, (_shape(shape, of) for shape, of in results.rounds.items())),
+            *_table(_SHAPES, shapes),
             "",
             *_table(("figure", "measured", "spread", "reach"), _figures(results)),
             "",
@@ -111,7 +115,7 @@ _SHAPES = (
 )
 
 
-def _shape(shape: Shape, of: Sequence[Round]) -> tuple[str, ...]:
+def _shape(name: str, of: Sequence[Round]) -> tuple[str, ...]:
     rates = [r.calls / r.seconds for r in of]
     figures = (
         (lambda r: 1e6 * cpu(r), 1),
@@ -123,7 +127,7 @@ def _shape(shape: Shape, of: Sequence[Round]) -> tuple[str, ...]:
         (lambda r: r.web_megabytes, 0),
     )
     return (
-        str(shape),
+        name,
         *(f"{rate:,.0f}" for rate in (median(rates), min(rates), max(rates))),
         *(f"{middle(of, figure):.{digits}f}" for figure, digits in figures),
     )
@@ -133,16 +137,24 @@ def _figures(results: Results) -> Iterator[tuple[str, ...]]:
     """(what, measured, spread, reach): each by rounds."""
     for what, more, less, reach in (
         ("CPU a call: 4 buckets ÷ 1", FOUR_BUCKETS, BASE, ""),
-        ("CPU a call: 16 buckets ÷ 1", MANY_BUCKETS, BASE, f"below {REACH}"),
+        (f"CPU a call: 16 buckets ÷ 1, {CONNECTIONS} connections", MANY_BUCKETS, BASE, f"below {REACH}"),
         ("CPU a call: 3 nodes ÷ 1", THREE_NODES, ONE_NODE, f"below {REACH}"),
         ("CPU a call: 2 web processes ÷ 1", BASE, ONE, ""),
         ("CPU a call: 4 web processes ÷ 1", FOUR, ONE, ""),
     ):
-        pairs = zip(results.rounds[more], results.rounds[less], strict=True)
-        yield what, *_ratios(cpu(a) / cpu(b) for a, b in pairs), reach
+        yield what, *_costs_ratio(results.rounds, more, less), reach
+    yield (
+        f"CPU a call: 16 buckets ÷ 1, {CROWD:,} connections",
+        *_costs_ratio(results.crowds, MANY_BUCKETS, BASE),
+        f"below {REACH}",
+    )
     pairs_of_flushes = zip(results.flushes[MANY], results.flushes[FEW], strict=True)
     seconds = _ratios(many.seconds / few.seconds for many, few in pairs_of_flushes)
     yield "seconds of a flush: 16 buckets ÷ 1", *seconds, "1"
+
+
+def _costs_ratio(rounds: dict[Shape, list[Round]], more: Shape, less: Shape) -> tuple[str, str]:
+    return _ratios(cpu(a) / cpu(b) for a, b in zip(rounds[more], rounds[less], strict=True))
 
 
 def _ratios(ratios: Iterable[float]) -> tuple[str, str]:
