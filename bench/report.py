@@ -69,6 +69,7 @@ def figures(results: Results) -> Iterator[tuple[str, str, str, str]]:
     hot = str(Contender.HOT)
     for name, base, reach in (
         (hot, str(Contender.HELLO), 0.80),
+        (str(Contender.HOT_ALONE), str(Contender.HELLO_ALONE), 0.80),
         (hot, str(Contender.NGINX), 0.50),
         (hot, throughput.HOT_EVERYSEC, 0.85),
         (str(Contender.EVENTS), hot, 0.80),

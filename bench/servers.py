@@ -1,4 +1,4 @@
-"""The servers that are measured, each with two processes, and the real ones behind them."""
+"""The servers that are measured, each with two processes unless its name says one, and the real ones behind them."""
 
 import os
 import shutil
@@ -41,6 +41,8 @@ class Contender(StrEnum):
     NGINX = "nginx"
     HELLO = "hello-world"
     HOT = "hot path"
+    HELLO_ALONE = "hello-world, one process"
+    HOT_ALONE = "hot path, one process"
     EVENTS = "hot path, events"
     DJANGO = "Django's view"
     NAIVE = "naive"
@@ -109,22 +111,25 @@ def web(name: Contender, folder: Path) -> Iterator[Web]:
 
 
 def _command(name: Contender, folder: Path, port: int) -> list[str]:
-    granian = f"{sys.executable} -m granian --workers 2 --loop uvloop --no-ws --port {port} --interface"
+    workers = 1 if name in (Contender.HELLO_ALONE, Contender.HOT_ALONE) else 2
+    granian = (
+        f"{sys.executable} -m granian --workers {workers} --loop uvloop --no-ws --port {port} --interface"
+    )
     match name:
         case Contender.NGINX:
             configuration = folder / "nginx.conf"
             configuration.write_text(NGINX_CONF.format(folder=folder, port=port))
             return [program("nginx", "nginx-light"), "-c", str(configuration)]
         case Contender.NAIVE:
-            workers = f"-w 2 -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
-            return [sys.executable, "-m", "gunicorn", *workers.split(), "bench.naive"]
+            gthread = f"-w 2 -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
+            return [sys.executable, "-m", "gunicorn", *gthread.split(), "bench.naive"]
         case Contender.DJANGO:
             return [*granian.split(), "wsgi", "project.wsgi:application"]
-        case Contender.HOT:
+        case Contender.HOT | Contender.HOT_ALONE:
             return [*granian.split(), "asgi", "project.asgi:application"]
         case Contender.EVENTS:
             return ["env", EVENT_MODE, *granian.split(), "asgi", "project.asgi:application"]
-        case Contender.HELLO:
+        case Contender.HELLO | Contender.HELLO_ALONE:
             return [*granian.split(), "asgi", "bench.hello:application"]
 
 
