@@ -1,4 +1,4 @@
-"""The servers that are measured, each with two processes unless its name says one, and the real ones behind them."""
+"""The servers that are measured, each of two processes or of the one in its name, and those behind them."""
 
 import os
 import shutil
