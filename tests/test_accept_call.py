@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import httpx
 import pytest
@@ -14,8 +15,21 @@ from tests.processes import ServerProcess, wait_until
 from tests.sinks import SINKS, EventSink, Sink
 from tests.web import LANES, serving
 
+# Buckets are the consolidator's affair in event mode: one lane shows it.
+pytestmark = pytest.mark.parametrize(
+    ("interface", "sink", "buckets"),
+    [way for way in product(LANES, SINKS, (1, 16)) if way != ("wsgi", "kafka", 16)],
+    indirect=True,
+    scope="module",
+)
 
-@pytest.fixture(scope="module", params=SINKS)
+
+@pytest.fixture(scope="module")
+def interface(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
 def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
     """Where calls go: both are asked the same."""
     if request.param == "redis":
@@ -23,11 +37,9 @@ def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
     return EventSink(request.getfixturevalue("kafka_process"))
 
 
-@pytest.fixture(scope="module", params=LANES)
-def url(request: pytest.FixtureRequest, sink: Sink, buckets: int) -> Iterator[str]:
-    if (request.param, sink.name, buckets) == ("wsgi", "kafka", 16):
-        pytest.skip("buckets are the consolidator's affair: one lane shows it")
-    with serving(request.param, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
+@pytest.fixture(scope="module")
+def url(interface: str, sink: Sink, buckets: int) -> Iterator[str]:
+    with serving(interface, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
         yield url
 
 
