@@ -23,6 +23,8 @@ from embedded.valkey import Valkey
 
 START_SECONDS = 60
 EVENT_MODE = "ACCEPT_SINK=kafka"
+JVM = ("-Xmx1g",)
+"""With the optimizing compiler, as in production."""
 NGINX_CONF = """
 worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
@@ -63,7 +65,7 @@ class Backing:
 def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
     """Where Tally's programs that are started meanwhile find their servers: in the environment."""
     with ExitStack() as stack:
-        valkey, broker = Valkey(folder / "valkey", free_port()), Kafka(folder / "kafka", free_port())
+        valkey, broker = Valkey(folder / "valkey", free_port()), Kafka(folder / "kafka", free_port(), jvm=JVM)
         os.environ.update(
             DJANGO_SETTINGS_MODULE="project.settings",
             REDIS_URL=valkey.url,

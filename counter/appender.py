@@ -1,6 +1,6 @@
 """Appender: the hot path's sink in event mode. A call is recorded when Kafka has acknowledged its event.
 
-librdkafka gathers the events and sends them together, and the event loop asks it every few milliseconds what
+librdkafka gathers the events and sends them together, and the event loop asks it every millisecond what
 has been acknowledged: one wake-up answers all the calls of that time, with no thread in between.
 """
 
@@ -17,7 +17,7 @@ from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
 from counter.kafka import REQUESTS
 from counter.minute import EPOCH
 
-POLL_SECONDS = 0.002
+POLL_SECONDS = 0.001
 """Between two questions for what has been acknowledged, while anything is under way."""
 
 PROBE_SECONDS = 0.1

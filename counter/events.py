@@ -22,7 +22,7 @@ MESSAGE_TIMEOUT_MS = 800
 MAX_UNDER_WAY = 16_000
 """Calls of one process that wait for the broker. More than this are refused at once."""
 
-LINGER_MS = 5
+LINGER_MS = 1
 """How long the client gathers events for a partition before it sends them together."""
 
 MINUTE_MS = SECONDS * 1000

@@ -14,14 +14,14 @@ from embedded.ports import free_port
 ARCHIVES = Path(sys.prefix, "share", "kafka")
 TEMPLATE = Path(__file__).with_name("server.properties")
 CLUSTER_ID = "TallyTallyTallyTallyTg"
-# The optimizing compiler and parallel collection would only make the start of this small a server longer.
-JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
+QUICK = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""The optimizing compiler and parallel collection would only make the start of a small server longer."""
 
 
 class Kafka:
     """A server on 127.0.0.1:`port` that keeps everything in `home`; its Java `archives` may be shared.
 
-    `properties` override its own.
+    `properties` override its own; `jvm` are Java's options.
     """
 
     def __init__(
@@ -30,11 +30,13 @@ class Kafka:
         port: int,
         archives: Path = ARCHIVES,
         properties: dict[str, str] | None = None,
+        jvm: tuple[str, ...] = QUICK,
     ) -> None:
         self.home = home.absolute()
         self.port = port
         self._archives = archives.absolute() / jars.VERSION
         self._overrides = properties or {}
+        self._jvm = jvm
 
     def prepare(self) -> None:
         """Download it if need be, configure it, format its storage; raises OSError or RuntimeError."""
@@ -77,4 +79,4 @@ class Kafka:
             raise RuntimeError(f"Kafka could not format its storage: {done.stdout}{done.stderr}")
 
     def _java(self, main: str, *arguments: str) -> list[str]:
-        return [str(JAVA), *JVM, "-cp", f"{self._archives}/*", main, *arguments]
+        return [str(JAVA), *self._jvm, "-Dlog4j2.level=WARN", "-cp", f"{self._archives}/*", main, *arguments]
