@@ -13,6 +13,7 @@ import redis
 from bench.load import calls_per_second
 from bench.machine import ROOT
 from bench.servers import Backing, process
+from counter.keys import WHOLE
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 IDS = (1_000, 10_000, 100_000, 1_000_000)
@@ -56,7 +57,7 @@ def drain(back: Backing, events: int) -> Drained:
     subprocess.run([sys.executable, "-m", "bench.events", str(events)], cwd=ROOT, check=True)
 
     def counted() -> int:
-        progress = cast("dict[bytes, bytes]", back.client.hgetall("tally:requests"))
+        progress = cast("dict[bytes, bytes]", back.client.hgetall(WHOLE.requests))
         return sum(int(value) for field, value in progress.items() if field.endswith(b":next"))
 
     with process([sys.executable, "manage.py", "consolidate"], lambda: counted() > 0) as consolidator:

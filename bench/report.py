@@ -24,6 +24,9 @@ Series = dict[str, list[tuple[float, float]]]
 TELLING = 10
 """From here on no axis needs decimals."""
 
+LOOK = {"style": CleanStyle, "js": (), "width": 800, "height": 420, "legend_at_bottom": True}
+"""Of every plot."""
+
 RATE_SAMPLES = 4
 """A rate is one of so many samples."""
 
@@ -194,15 +197,11 @@ def _plot(name: str, title: str, series: Series, *, log: bool = True, right: Ser
     """`right` is what the axis on the right is for."""
     chart = pygal.XY(
         title=title,
-        style=CleanStyle,
-        js=(),
-        width=800,
-        height=420,
+        **LOOK,
         logarithmic=log,
         x_labels=sorted({x for points in series.values() for x, _ in points}) if log else None,
         truncate_label=-1,
         show_legend=bool(right),
-        legend_at_bottom=True,
         legend_at_bottom_columns=3,
         include_x_axis=bool(right),
         secondary_range=(0, _hundreds(right)) if right else None,

@@ -22,6 +22,7 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 
 START_SECONDS = 60
+TALLY = "asgi project.asgi:application"
 EVENT_MODE = "ACCEPT_SINK=kafka"
 JVM = ("-Xmx1g",)
 """With the optimizing compiler, as in production."""
@@ -114,9 +115,6 @@ def web(name: Contender, folder: Path) -> Iterator[Web]:
 
 def _command(name: Contender, folder: Path, port: int) -> list[str]:
     workers = 1 if name in (Contender.HELLO_ALONE, Contender.HOT_ALONE) else 2
-    granian = (
-        f"{sys.executable} -m granian --workers {workers} --loop uvloop --no-ws --port {port} --interface"
-    )
     match name:
         case Contender.NGINX:
             configuration = folder / "nginx.conf"
@@ -126,13 +124,19 @@ def _command(name: Contender, folder: Path, port: int) -> list[str]:
             gthread = f"-w 2 -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
             return [sys.executable, "-m", "gunicorn", *gthread.split(), "bench.naive"]
         case Contender.DJANGO:
-            return [*granian.split(), "wsgi", "project.wsgi:application"]
+            return granian("wsgi project.wsgi:application", workers, port)
         case Contender.HOT | Contender.HOT_ALONE:
-            return [*granian.split(), "asgi", "project.asgi:application"]
+            return granian(TALLY, workers, port)
         case Contender.EVENTS:
-            return ["env", EVENT_MODE, *granian.split(), "asgi", "project.asgi:application"]
+            return ["env", EVENT_MODE, *granian(TALLY, workers, port)]
         case Contender.HELLO | Contender.HELLO_ALONE:
-            return [*granian.split(), "asgi", "bench.hello:application"]
+            return granian("asgi bench.hello:application", workers, port)
+
+
+def granian(application: str, workers: int, port: int) -> list[str]:
+    """The command of a web server: `application` is its interface, and where it is."""
+    options = f"--workers {workers} --loop uvloop --no-ws --port {port} --interface {application}"
+    return [sys.executable, "-m", "granian", *options.split()]
 
 
 @contextmanager

@@ -7,13 +7,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from signal import SIGCONT, SIGSTOP
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from counter.accepting import PATH
 from tests.checker import Calls
-from tests.processes import wait_until
+from tests.processes import Process, wait_until
 
 TIMEOUT_SECONDS = 10
 PAUSE_SECONDS = 0.05
@@ -131,3 +132,13 @@ class Load:
         """Until so many more are acknowledged."""
         wanted = self.acknowledged + calls
         wait_until(lambda: self.acknowledged >= wanted, f"{calls} more calls are acknowledged")
+
+
+def kill_with_calls(web: Process, load: Load, redis: Process) -> None:
+    """Kill a web server while calls are on their way from it to Redis, where they will be counted."""
+    redis.send(SIGSTOP)
+    try:
+        wait_until(load.is_stuck, "every caller waits for Redis")
+        web.kill()
+    finally:
+        redis.send(SIGCONT)

@@ -65,9 +65,8 @@ def test_a_minute_of_both_kinds_has_all_calls_once(
 def test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again(
     topic: Requests, store: CountStore, valkey: redis.Redis, now: Minute
 ) -> None:
-    with consolidating():
-        topic.mark(at(now))
-        topic.wait_counted(valkey)
+    topic.mark(at(now))
+    topic.count(valkey)
     topic.append(0, at(now, 30), 3)
     assert Flush(store).run().published == []
     with pytest.raises(CommandError, match="1 events that are not counted"):
@@ -138,9 +137,8 @@ def test_the_number_of_buckets_is_changed_outside_of_event_mode_alone(
 def test_minutes_wait_for_events_in_another_number_of_buckets(
     topic: Requests, store: CountStore, valkey: redis.Redis, now: Minute
 ) -> None:
-    with consolidating():
-        topic.mark(at(now))
-        topic.wait_counted(valkey)
+    topic.mark(at(now))
+    topic.count(valkey)
     topic.append(0, at(now, 30), 3)
     with override_settings(REDIS_BUCKETS=16):
         assert Flush(CountStore(valkey)).run().published == []

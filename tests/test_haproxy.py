@@ -4,7 +4,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
 
 import httpx
 import pytest
@@ -15,7 +14,7 @@ from embedded.ports import free_port
 from tests.certificates import Authority
 from tests.checker import verify_waiting
 from tests.haproxy import HAProxy
-from tests.load import Load
+from tests.load import Load, kill_with_calls
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.web import metric
 
@@ -145,12 +144,7 @@ def test_a_call_that_a_dead_server_had_is_not_sent_to_the_other(
 ) -> None:
     with front.load() as load:
         load.wait_for(CALLS)
-        valkey_process.send(SIGSTOP)
-        try:
-            wait_until(load.is_stuck, "every caller waits for Redis")
-            front.webs["web-1"].kill()  # with calls that are on their way to Redis, and will be counted
-        finally:
-            valkey_process.send(SIGCONT)
+        kill_with_calls(front.webs["web-1"], load, valkey_process)
         load.wait_for(CALLS)
     verify_waiting(load.calls, valkey)
 

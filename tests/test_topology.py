@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
 
 import httpx
 import pytest
@@ -22,7 +21,7 @@ from project.celery import app
 from tests.certificates import Authority
 from tests.checker import Calls, verify
 from tests.conftest import new_topics
-from tests.load import Load
+from tests.load import Load, kill_with_calls
 from tests.nginx import Nginx
 from tests.postgres import Postgres, running
 from tests.processes import Process, ServerProcess, run, tally, wait_until
@@ -195,12 +194,7 @@ def test_a_call_that_a_dead_web_server_had_is_not_sent_to_another(
 ) -> None:
     with topology.load() as load:
         load.wait_for(CALLS)
-        valkey_process.send(SIGSTOP)
-        try:
-            wait_until(load.is_stuck, "every caller waits for Redis")
-            topology.webs["web-1"].kill()  # with calls that are on their way to Redis, and will be counted
-        finally:
-            valkey_process.send(SIGCONT)
+        kill_with_calls(topology.webs["web-1"], load, valkey_process)
         load.wait_for(CALLS)
     topology.webs["web-1"].start()
     topology.wait_ready("web-1")

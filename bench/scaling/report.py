@@ -6,9 +6,8 @@ from dataclasses import asdict
 from math import ceil, floor, log10
 
 import pygal
-from pygal.style import CleanStyle
 
-from bench.report import DOCS
+from bench.report import DOCS, LOOK
 from bench.scaling.measure import BASE, FOUR, FOUR_BUCKETS, MANY_BUCKETS, ONE, ONE_NODE, THREE_NODES, Results
 from bench.scaling.shapes import Shape
 from bench.scaling.tables import costs, cpu, middle, text
@@ -42,13 +41,9 @@ def _plot(name: str, results: Results) -> None:
     shapes, fixed = AXES[name]
     chart = pygal.Line(
         title=f"Calls a second, and CPU a call, by {TITLES[name]} ({fixed})",
-        style=CleanStyle,
-        js=(),
-        width=800,
-        height=420,
+        **LOOK,
         range=(0, _top(_rate(results, shape) for shape in shapes.values())),
         secondary_range=(0, _top(_microseconds(results, shape) for shape in shapes.values())),
-        legend_at_bottom=True,
         legend_at_bottom_columns=2,
         value_formatter=lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.1f}",  # noqa: PLR2004
     )

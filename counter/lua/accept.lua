@@ -46,7 +46,7 @@ if not (is_now or is_next) then
   return {REFUSED, now, sealed}
 end
 
-if is_full() then
+if fullness() > FULL then
   return full()
 end
 local new = count(KEYS[6], KEYS[4], KEYS[5], KEYS[3], ARGV[1], ARGV[5])

@@ -10,10 +10,6 @@ local function fullness()
   return most > 0 and tonumber(string.match(memory, 'used_memory:(%d+)')) / most or 0
 end
 
-local function is_full()
-  return fullness() > FULL
-end
-
 local function full()
   return redis.error_reply('OOM accepting stops at ' .. FULL * 100 .. ' % of maxmemory')
 end
