@@ -1,15 +1,22 @@
 """TCP ports of this machine."""
 
 import os
+import secrets
 import socket
 
 MAX_PORT = 65535
+LISTENING = range(10_000, 32_768)
+"""Below what outgoing connections get (Linux: ip_local_port_range): a server may stop and start again."""
+
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now, and that anybody may have taken a moment later."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on now and that this process has not been given before."""
+    while (port := secrets.choice(LISTENING)) in _given or why_taken("127.0.0.1", port):
+        pass
+    _given.add(port)
+    return port
 
 
 def why_taken(host: str, port: int) -> str | None:

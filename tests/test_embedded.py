@@ -20,6 +20,14 @@ from embedded.valkey import Valkey
 from tests.processes import Process, ServerProcess, run, wait_until
 
 
+def test_a_free_port_is_given_once_and_outgoing_connections_get_none() -> None:
+    ports = [free_port() for _ in range(500)]
+    assert len(set(ports)) == len(ports)
+    outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if outgoing.exists():
+        assert max(ports) < int(outgoing.read_text().split()[0])
+
+
 def test_valkey_keeps_everything_over_kill_9(tmp_path: Path) -> None:
     valkey = Valkey(tmp_path, free_port())
     process = ServerProcess(valkey)
