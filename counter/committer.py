@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from hiredis import pack_command
 from redis.asyncio import Connection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from counter import spans
 from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
@@ -23,6 +23,8 @@ class Committer:
     def __init__(self, nodes: Nodes, buckets: Sequence[Bucket], *, keeps_replies: bool = False) -> None:
         self._nodes = nodes
         self._writers = [Writer(keeps_replies, bucket) for bucket in buckets]
+        self._full: set[Connection] = set()
+        """To nodes that had little memory left when they were last asked."""
 
     async def commit(self, parts: Parts, done: Done) -> None:
         """Count the parts, and say of each what became of it as soon as that is known.
@@ -83,7 +85,12 @@ class Committer:
         return routes
 
     async def _send_to(self, connection: Connection, delivery: Delivery, numbers: list[int]) -> None:
-        replies = await self._call(connection, delivery.commands(numbers))
+        commands = delivery.commands(numbers, each_asks=connection in self._full)
+        replies = await self._call(connection, commands)
+        if any(isinstance(reply, OutOfMemoryError) for reply in replies):
+            self._full.add(connection)
+        else:
+            self._full.discard(connection)
         if delivery.read(numbers, replies):
             await self._call(connection, [("SCRIPT", "LOAD", SCRIPT.text)])
 

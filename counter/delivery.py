@@ -48,6 +48,7 @@ class Delivery:
         self.trouble: Exception | None = None
         """The last reason to send again what is left, after a pause."""
         self._done = done
+        self._recorded = 0
         self._begin = time.perf_counter()
 
     @property
@@ -55,10 +56,13 @@ class Delivery:
         """Whether the callers have waited long enough."""
         return time.perf_counter() - self._begin > DEADLINE_SECONDS
 
-    def commands(self, numbers: Sequence[int]) -> list[Command]:
-        """For one connection, all at once."""
-        batches = [self.left[number] for number in numbers]
-        commands: list[Command] = [("EVALSHA", SCRIPT.sha, len(b.keys), *b.keys, *b.args) for b in batches]
+    def commands(self, numbers: Sequence[int], *, each_asks: bool = True) -> list[Command]:
+        """For one connection, all at once; `each_asks` how much memory is left, or the first one only."""
+        commands: list[Command] = []
+        for number in numbers:
+            keys, args = self.left[number].keys, self.left[number].args
+            asks_not = ("-",) if commands and not each_asks else ()
+            commands.append(("EVALSHA", SCRIPT.sha, len(keys), *keys, *args, *asks_not))
         if replicas := settings.ACCEPT_REPLICAS:
             # A replica tells the state of its file when it is asked: first let it read the batch.
             commands.append(("WAIT", replicas, HOLD_MILLISECONDS))
@@ -71,6 +75,9 @@ class Delivery:
         missing = unheld(held[-1]) if held else None
         for number, reply in zip(numbers, scripts, strict=True):
             self._read(number, reply if isinstance(reply, Exception) else missing or reply)
+        if self._recorded:
+            metrics.observe(self._recorded, time.perf_counter() - self._begin)
+            self._recorded = 0
         return any(isinstance(reply, NoScriptError) for reply in scripts)
 
     def give_up(self) -> None:
@@ -92,7 +99,7 @@ class Delivery:
     def _finish(self, number: int, outcome: Accepted | Unavailable) -> None:
         calls = len(self.left.pop(number).ids)
         if isinstance(outcome, Accepted):
-            metrics.observe(calls, time.perf_counter() - self._begin)
+            self._recorded += calls
         else:
             refusals.UNAVAILABLE.add(calls, str(outcome))
         self._done(number, outcome)

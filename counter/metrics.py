@@ -8,7 +8,7 @@ CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of 
 for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "shed"):
     CALLBACKS.labels(outcome)
 
-# Observed once a script, not once a call.
+# Observed once for what is sent to a node at once, a script for each bucket: not once a call.
 QUEUE_CALLS = Gauge(
     "tally_queue_calls",
     "Calls that wait for their script, or for its answer, in the web processes that run",
@@ -16,18 +16,18 @@ QUEUE_CALLS = Gauge(
 )
 SCRIPT_CALLS = Histogram(
     "tally_script_calls",
-    "Calls that one script recorded",
+    "Calls recorded by the scripts that were sent to a node at once, one for each bucket",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 SCRIPT_SECONDS = Histogram(
     "tally_script_seconds",
-    "From sending a script to its answer, repeats after a lost connection included",
+    "From sending them to their answers, repeats after a lost connection included",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 
 
 def observe(calls: int, seconds: float) -> None:
-    """One script has recorded so many calls, in this time."""
+    """So many calls were recorded at once, in this time."""
     ACCEPTED.inc(calls)
     SCRIPT_CALLS.observe(calls)
     SCRIPT_SECONDS.observe(seconds)

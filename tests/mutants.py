@@ -192,6 +192,12 @@ MUTANTS = (
         ("local FULL = 0.9", "local FULL = 2"),
     ),
     mutant(
+        "a node with little memory left is asked by each script",
+        "counter/committer.py",
+        "tests/test_batcher.py::test_a_full_redis_refuses_the_calls_for_every_bucket",
+        ("each_asks=connection in self._full", "each_asks=False"),
+    ),
+    mutant(
         "accept.lua: a repeat writes, so that WAITAOF waits",
         ACCEPT,
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",

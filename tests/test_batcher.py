@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
+from pytest_django import Settings
 
 from counter import delivery
 from counter.batch import SCRIPT, Accepted, Batch, Unavailable, Writer
 from counter.batcher import Batcher
 from counter.keys import WHOLE
+from counter.layout import spread_over
 from counter.minute import Minute
 from counter.nodes import connect_async
 from counter.recorder import Recorder
@@ -104,6 +106,24 @@ async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, s
     assert answer
     assert answer.new is None
     assert totals(store) == Stats(1, 2)
+
+
+async def test_a_full_redis_refuses_the_calls_for_every_bucket(
+    valkey: redis.Redis, settings: Settings
+) -> None:
+    settings.REDIS_BUCKETS = 16
+    spread_over(valkey, 16)
+    batcher = Batcher(connect_async)
+    await batcher.start()
+    valkey.set("ballast", bytes(10_000_000))
+    try:
+        valkey.config_set("maxmemory", int(valkey.info("memory")["used_memory"] / 0.95))
+        assert None in await record_all(batcher, range(100))  # the first script alone has asked
+        assert await record_all(batcher, range(100)) == [None] * 100
+    finally:
+        valkey.config_set("maxmemory", "0")
+    assert None not in await record_all(batcher, range(100))
+    await batcher.stop()
 
 
 async def test_a_restart_of_redis_is_a_slow_ok(

@@ -27,7 +27,7 @@ FEW, MANY = 1, 16
 ONE, BASE, FOUR = (Shape(webs) for webs in (1, 2, 4))
 FOUR_BUCKETS, MANY_BUCKETS = (Shape(buckets=buckets) for buckets in (4, MANY))
 ONE_NODE, THREE_NODES = (Shape(buckets=MANY, nodes=nodes, is_cluster=True) for nodes in (1, 3))
-CROWDED = (BASE, MANY_BUCKETS)
+CROWDED = (BASE, MANY_BUCKETS, ONE_NODE, THREE_NODES)
 CROWD = 1024
 """Connections: more calls are under way, so more leave in one script."""
 

@@ -135,19 +135,16 @@ def _shape(name: str, of: Sequence[Round]) -> tuple[str, ...]:
 
 def _figures(results: Results) -> Iterator[tuple[str, ...]]:
     """(what, measured, spread, reach): each by rounds."""
-    for what, more, less, reach in (
-        ("CPU a call: 4 buckets ÷ 1", FOUR_BUCKETS, BASE, ""),
-        (f"CPU a call: 16 buckets ÷ 1, {CONNECTIONS} connections", MANY_BUCKETS, BASE, f"below {REACH}"),
-        ("CPU a call: 3 nodes ÷ 1", THREE_NODES, ONE_NODE, f"below {REACH}"),
-        ("CPU a call: 2 web processes ÷ 1", BASE, ONE, ""),
-        ("CPU a call: 4 web processes ÷ 1", FOUR, ONE, ""),
+    for what, more, less in (
+        ("4 buckets ÷ 1", FOUR_BUCKETS, BASE),
+        ("2 web processes ÷ 1", BASE, ONE),
+        ("4 web processes ÷ 1", FOUR, ONE),
     ):
-        yield what, *_costs_ratio(results.rounds, more, less), reach
-    yield (
-        f"CPU a call: 16 buckets ÷ 1, {CROWD:,} connections",
-        *_costs_ratio(results.crowds, MANY_BUCKETS, BASE),
-        f"below {REACH}",
-    )
+        yield f"CPU a call: {what}", *_costs_ratio(results.rounds, more, less), ""
+    for what, more, less in (("16 buckets ÷ 1", MANY_BUCKETS, BASE), ("3 nodes ÷ 1", THREE_NODES, ONE_NODE)):
+        for connections, rounds in ((CONNECTIONS, results.rounds), (CROWD, results.crowds)):
+            name = f"CPU a call: {what}, {connections:,} connections"
+            yield name, *_costs_ratio(rounds, more, less), f"below {REACH}"
     pairs_of_flushes = zip(results.flushes[MANY], results.flushes[FEW], strict=True)
     seconds = _ratios(many.seconds / few.seconds for many, few in pairs_of_flushes)
     yield "seconds of a flush: 16 buckets ÷ 1", *seconds, "1"
