@@ -34,7 +34,7 @@ def main() -> None:
     try:
         results = measure(QUICK if quick else FULL)
         if not quick:
-            results.endurance = endure()
+            results.endurance = endurance.measure(LAG_SECONDS, LOAD_SECONDS)
     except Missing as missing:
         sys.exit(str(missing))
     print(report.table(results))
@@ -61,12 +61,6 @@ def measure(size: Size) -> report.Results:
         back.client.flushall()
         results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
-
-
-def endure() -> endurance.Endurance:
-    """Minutes of the clock."""
-    with fresh(kafka=True) as back:
-        return endurance.measure(back, LAG_SECONDS, LOAD_SECONDS)
 
 
 main()

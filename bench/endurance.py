@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -13,11 +14,12 @@ import psutil
 from bench.load import attack, calls_per_second
 from bench.machine import ROOT
 from bench.progress import say
-from bench.servers import Backing, Contender, process, web
+from bench.servers import EVENT_MODE, Backing, Contender, Web, fresh, process, web
 
 ORDINARY_RATE = 1000
 SAMPLE_SECONDS = 5.0
 CELERY = f"{sys.executable} -m celery --quiet -A project"
+CONSOLIDATE = f"{sys.executable} manage.py consolidate"
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,36 @@ class Endurance:
 
     lags: list[float]
     """Seconds, of the minutes at an ordinary rate"""
+    event_lags: list[float]
+    """The same in event mode"""
     megabytes: list[tuple[float, float]]
     """(seconds under full load, memory of all web workers)"""
 
 
-def measure(backing: Backing, lag_seconds: float, load_seconds: float) -> Endurance:
-    """The whole of Tally: first with ordinary minutes, then under full load."""
-    with ExitStack() as stack:
-        hot = stack.enter_context(web(Contender.HOT, backing.folder))
-        for part in ("worker --concurrency 2", "beat --pidfile="):
-            stack.enter_context(process([*CELERY.split(), *part.split()], lambda: True))
-        say(f"minutes at {ORDINARY_RATE} calls/s")
-        attack(hot.url, ORDINARY_RATE, lag_seconds)
-        lags = _lags()
+def measure(lag_seconds: float, load_seconds: float) -> Endurance:
+    """The whole of Tally: with ordinary minutes, under full load, and with ordinary minutes in event mode."""
+    with fresh(kafka=True) as back, _tally(back, Contender.HOT) as hot:
+        lags = _lags(hot, lag_seconds)
         say("full load")
-        return Endurance(lags, _memory(hot.pid, hot.url, load_seconds))
+        megabytes = _memory(hot.pid, hot.url, load_seconds)
+    with fresh(kafka=True) as back, _tally(back, Contender.EVENTS) as events:
+        return Endurance(lags, _lags(events, lag_seconds), megabytes)
 
 
-def _lags() -> list[float]:
+@contextmanager
+def _tally(backing: Backing, contender: Contender) -> Iterator[Web]:
+    parts = [f"{CELERY} worker --concurrency 2", f"{CELERY} beat --pidfile="]
+    if contender is Contender.EVENTS:
+        parts = [f"env {EVENT_MODE} {part}" for part in (*parts, CONSOLIDATE)]
+    with ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(process(part.split(), lambda: True))
+        yield stack.enter_context(web(contender, backing.folder))
+
+
+def _lags(of: Web, seconds: float) -> list[float]:
+    say(f"minutes at {ORDINARY_RATE} calls/s")
+    attack(of.url, ORDINARY_RATE, seconds)
     command = [sys.executable, "-m", "bench.lags"]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     # The first one waited until the worker was there.
