@@ -18,12 +18,11 @@ from redis.retry import Retry
 
 from counter import metrics
 from counter.connection import TIMEOUT_SECONDS
+from counter.jobs import CALLBACK, CALLBACK_QUEUE
 from counter.minute import Minute
 
 logger = structlog.get_logger(__name__)
 
-TASK = "tasks.callbacks.call_endpoint"
-QUEUE = "tally.callbacks"
 UNACKNOWLEDGED = "unacked"
 """Where the broker keeps what a worker has taken, retries with a countdown among them."""
 
@@ -84,12 +83,12 @@ class CallbackQueue:
         if self._queued() >= MAX_QUEUED:
             return False
         current_app.send_task(
-            TASK, args=[endpoint, str(minute)], queue=QUEUE, expires=EXPIRES_SECONDS, retry=False
+            CALLBACK, args=[endpoint, str(minute)], queue=CALLBACK_QUEUE, expires=EXPIRES_SECONDS, retry=False
         )
         return True
 
     def _queued(self) -> int:
         with self._broker.pipeline(transaction=False) as pipe:
-            pipe.llen(QUEUE)
+            pipe.llen(CALLBACK_QUEUE)
             pipe.hlen(UNACKNOWLEDGED)
             return sum(pipe.execute())

@@ -8,7 +8,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from csp import constants as csp
 
-from counter import hint
+from counter import jobs
 from project.environment import Environment
 
 env = Environment()
@@ -210,11 +210,11 @@ CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_DEFAULT_QUEUE = hint.QUEUE
+CELERY_TASK_DEFAULT_QUEUE = jobs.FLUSH_QUEUE
 CELERY_TASK_ROUTES = {
-    "tasks.flush.*": hint.QUEUE,
-    "tasks.markers.*": hint.QUEUE,
-    "tasks.callbacks.*": "tally.callbacks",
+    "tasks.flush.*": jobs.FLUSH_QUEUE,
+    "tasks.markers.*": jobs.FLUSH_QUEUE,
+    "tasks.callbacks.*": jobs.CALLBACK_QUEUE,
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.
@@ -226,7 +226,7 @@ CELERY_BEAT_SCHEDULER = "project.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
     "flush-closed-minutes": {
-        "task": hint.FLUSH,
+        "task": jobs.FLUSH,
         "schedule": crontab(),
         # A tick that waited this long has been overtaken by the next one.
         "options": {"expires": 60},

@@ -19,7 +19,7 @@ from counter import keys
 from counter.console.client import client
 from counter.console.level import Level
 from counter.console.panels import Fact, panel
-from counter.hint import QUEUE
+from counter.jobs import FLUSH_QUEUE
 from counter.kafka import client_config
 from counter.minute import SECONDS
 from counter.store import CountStore
@@ -116,7 +116,7 @@ def workers_panel() -> Iterator[Fact]:
     try:
         with _broker() as connection:
             answers = current_app.control.inspect(timeout=WORKER_SECONDS, connection=connection).ping()
-            waiting = get_redis(current_app).llen(QUEUE)
+            waiting = get_redis(current_app).llen(FLUSH_QUEUE)
     except AWAY as error:
         yield Fact("Broker", f"does not answer: {error}", Level.BAD)
         return

@@ -10,8 +10,8 @@ from celery import Task, shared_task
 from celery.utils.time import get_exponential_backoff_interval
 
 from counter import metrics
-from counter.callback_queue import TASK
 from counter.connection import connect
+from counter.jobs import CALLBACK
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store import CountStore
@@ -66,7 +66,7 @@ async def _post(url: httpx.URL, address: str, body: dict[str, object]) -> int:
         return answer.status_code
 
 
-@shared_task(name=TASK, bind=True, max_retries=MAX_RETRIES)
+@shared_task(name=CALLBACK, bind=True, max_retries=MAX_RETRIES)
 def call_endpoint(task: Task[[str, str], None], endpoint: str, minute: str) -> None:
     """Tell `endpoint` how many unique ids the minute has now. It may be told more than once."""
     unique = _unique(Minute.parse(minute))

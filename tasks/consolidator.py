@@ -26,7 +26,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.events import Records, minute_of, stretches
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.kafka import REQUESTS, client_config
 from counter.keys import Bucket, spread
 from counter.layout import misfit

@@ -28,7 +28,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.connection import connect
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics

@@ -11,6 +11,7 @@ import redis
 
 from counter.accepting import PATH
 from counter.store import CountStore, Stats
+from tests.directives import configured
 from tests.processes import ServerProcess, wait_until
 from tests.sinks import SINKS, EventSink, Sink
 from tests.web import LANES, serving
@@ -191,10 +192,7 @@ def test_redis_out_of_memory_is_a_503_and_writes_nothing(
 ) -> None:
     if sink.name == "kafka":
         pytest.skip("events wait in Kafka")
-    valkey.config_set("maxmemory", "1mb")
-    try:
+    with configured(valkey, "maxmemory", "1mb"):
         assert is_failure(client.get(PATH, params={"id": 7}), 503)
-    finally:
-        valkey.config_set("maxmemory", "0")
     assert counted(store) == {}
     assert client.get(PATH, params={"id": 7}).text == "ok"

@@ -20,6 +20,7 @@ from counter.id_batch import PATH as BATCH
 from counter.store import CountStore
 from tasks.flush import Flush
 from tests.conftest import empty, is_empty
+from tests.directives import configured, used_memory
 from tests.processes import ServerProcess, wait_until
 from tests.reading import id_counts
 from tests.test_accept_call import counted
@@ -152,12 +153,8 @@ def test_redis_away_is_a_503_that_says_what_is_counted(
 def test_redis_full_in_the_middle_names_the_calls_that_are_not_counted(
     client: httpx.Client, store: CountStore, valkey: redis.Redis
 ) -> None:
-    used = int(valkey.info("memory")["used_memory"])
-    valkey.config_set("maxmemory", used + 400_000)
-    try:
+    with configured(valkey, "maxmemory", used_memory(valkey) + 400_000):
         answer = client.post(BATCH, json={"ids": list(range(10_000))})
-    finally:
-        valkey.config_set("maxmemory", 0)
     assert is_problem(answer, 503)
     accepted, refused = answer.json()["accepted"], answer.json()["refused"]
     assert 0 < accepted < 10_000

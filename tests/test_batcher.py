@@ -18,6 +18,7 @@ from counter.minute import Minute
 from counter.nodes import connect_async
 from counter.recorder import Recorder
 from counter.store import CountStore, Stats
+from tests.directives import configured, used_memory
 from tests.processes import ServerProcess
 
 
@@ -116,12 +117,9 @@ async def test_a_full_redis_refuses_the_calls_for_every_bucket(
     batcher = Batcher(connect_async)
     await batcher.start()
     valkey.set("ballast", bytes(10_000_000))
-    try:
-        valkey.config_set("maxmemory", int(valkey.info("memory")["used_memory"] / 0.95))
+    with configured(valkey, "maxmemory", int(used_memory(valkey) / 0.95)):
         assert None in await record_all(batcher, range(100))  # the first script alone has asked
         assert await record_all(batcher, range(100)) == [None] * 100
-    finally:
-        valkey.config_set("maxmemory", "0")
     assert None not in await record_all(batcher, range(100))
     await batcher.stop()
 

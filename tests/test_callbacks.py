@@ -15,7 +15,8 @@ import redis
 from pytest_django import Settings
 
 from counter.accepting import PATH
-from counter.callback_queue import QUEUE, CallbackQueue
+from counter.callback_queue import CallbackQueue
+from counter.jobs import CALLBACK_QUEUE
 from counter.metrics import CALLBACKS
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -285,7 +286,7 @@ def test_tells_the_minute_of_the_event_in_event_mode(
 
 
 def worker() -> Process:
-    options = ["--queues", QUEUE, "--pool", "threads", "--concurrency", "2"]
+    options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
     env = {"CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
     return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
 
@@ -299,7 +300,7 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
         waiting.put("http://192.0.2.1/", Minute(0))
     wait_until(lambda: shed() == before + 8, "the rest is shed")
     waiting.stop()
-    assert valkey.llen(QUEUE) == 2
+    assert valkey.llen(CALLBACK_QUEUE) == 2
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from embedded.ports import free_port
 from tests.conftest import HOME
+from tests.directives import configured
 from tests.processes import BIN, ROOT, Process, run, wait_until
 from tests.web import manage, serving
 
@@ -114,13 +115,9 @@ def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:
 @pytest.mark.parametrize(("directive", "value"), [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")])
 @pytest.mark.django_db
 def test_a_redis_that_would_lose_counts_is_found(valkey: redis.Redis, directive: str, value: str) -> None:
-    before = valkey.config_get(directive)
     assert found(databases=["default"]) == set()
-    valkey.config_set(directive, value)
-    try:
+    with configured(valkey, directive, value):
         assert found(databases=["default"]) == {"tally.W001"}
-    finally:
-        valkey.config_set(directive, before[directive] or "")
 
 
 def test_manage_py_refuses_to_start() -> None:

@@ -24,6 +24,7 @@ from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.recorder import Recorder
 from counter.store import CountStore
+from tests.directives import configured
 from tests.processes import ServerProcess
 
 pytestmark = pytest.mark.django_db
@@ -245,11 +246,8 @@ def test_a_flush_is_followed(
 
 def test_the_redis_panel_tells_what_is_unsafe(valkey: redis.Redis) -> None:
     assert panels.read("Redis")[0] == Level.OK
-    valkey.config_set("maxmemory-policy", "allkeys-lru")
-    try:
+    with configured(valkey, "maxmemory-policy", "allkeys-lru"):
         level, facts = panels.read("Redis")
-    finally:
-        valkey.config_set("maxmemory-policy", "noeviction")
     assert level == Level.BAD
     assert "evict" in facts[0].value
 

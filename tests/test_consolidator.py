@@ -16,6 +16,7 @@ from tasks.brokers import KafkaAway, StartOver
 from tasks.consolidator import GROUP
 from tasks.flush import Flush
 from tests.checker import Calls, verify
+from tests.directives import configured, used_memory
 from tests.processes import DEADLINE_SECONDS, wait_until
 from tests.reading import unique_counts
 from tests.requests_topic import Requests, consolidating
@@ -139,25 +140,22 @@ def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     minutes, megabytes = 12, 4
-    valkey.config_set("maxmemory", valkey.info("memory")["used_memory"] + megabytes * 2**20)
-    try:
-        with consolidating():
-            for n in range(minutes):
-                topic.append(0, at(first + n), *range(5000))
-            wait_until(lambda: "crowded" in caplog.text or "of maxmemory" in caplog.text, "one is far ahead")
-            for n in range(minutes):
-                topic.append(1, at(first + n), *range(10_000, 13_000))
-                topic.append(2, at(first + n), *range(20_000, 23_000))
-            topic.mark(at(first + minutes))
+    limit = used_memory(valkey) + megabytes * 2**20
+    with configured(valkey, "maxmemory", limit), consolidating():
+        for n in range(minutes):
+            topic.append(0, at(first + n), *range(5000))
+        wait_until(lambda: "crowded" in caplog.text or "of maxmemory" in caplog.text, "one is far ahead")
+        for n in range(minutes):
+            topic.append(1, at(first + n), *range(10_000, 13_000))
+            topic.append(2, at(first + n), *range(20_000, 23_000))
+        topic.mark(at(first + minutes))
 
-            def is_published() -> bool:
-                with suppress(RedisError, KafkaAway, StartOver):  # ticks go on
-                    Flush(store).run()
-                return store.settled() == first + minutes - 1
+        def is_published() -> bool:
+            with suppress(RedisError, KafkaAway, StartOver):  # ticks go on
+                Flush(store).run()
+            return store.settled() == first + minutes - 1
 
-            wait_until(is_published, "all minutes are published", 3 * DEADLINE_SECONDS)
-    finally:
-        valkey.config_set("maxmemory", "0")
+        wait_until(is_published, "all minutes are published", 3 * DEADLINE_SECONDS)
     assert unique_counts() == [(str(first + n), 11_000, 11_000) for n in range(minutes)]
 
 
@@ -170,12 +168,9 @@ def test_a_full_redis_keeps_events_waiting_and_loses_none(
 ) -> None:
     with consolidating():
         wait_until(lambda: len(Progress(valkey).positions()) == 3, "it reads")
-        valkey.config_set("maxmemory", "1mb")
-        try:
+        with configured(valkey, "maxmemory", "1mb"):
             topic.append(0, at(first), *range(100))
             wait_until(lambda: "counting waits" in caplog.text, "it was refused")
-        finally:
-            valkey.config_set("maxmemory", "0")
         topic.wait_counted(valkey)
     assert store.stats([first]) == [Stats(100, 100)]
 

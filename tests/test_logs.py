@@ -12,9 +12,8 @@ import httpx
 import pytest
 import redis
 
-from counter.callback_queue import QUEUE
 from counter.connection import connect
-from counter.hint import FLUSH
+from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from counter.store import CountStore
 from project.celery import app
 from tests.conftest import HOME, new_topics
@@ -57,7 +56,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
         client.flushall()
     new_topics()
     manage("migrate", "--verbosity", "0")
-    queues = f"tally.flush,{QUEUE}"
+    queues = f"{FLUSH_QUEUE},{CALLBACK_QUEUE}"
     worker = celery("json-worker.log", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
     beat = celery("json-beat.log", "beat", "--pidfile=", **SECRETS)
     with ExitStack() as stack:

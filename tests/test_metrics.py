@@ -20,6 +20,7 @@ from counter.progress import Claim
 from counter.store import CountStore
 from embedded.ports import free_port
 from tests.conftest import HOME
+from tests.directives import configured
 from tests.needs import program
 from tests.processes import ROOT, Process, ServerProcess, run, wait_until
 from tests.test_flush import accept, next_minute, publish_one
@@ -109,11 +110,8 @@ def make_it_older(valkey: redis.Redis, minute: Minute) -> None:
 
 def test_a_redis_that_is_not_safe_is_told(valkey: redis.Redis) -> None:
     assert (samples()["tally_redis_noeviction"], samples()["tally_redis_append_only_ok"]) == (1, 1)
-    valkey.config_set("maxmemory-policy", "allkeys-lru")
-    try:
+    with configured(valkey, "maxmemory-policy", "allkeys-lru"):
         assert samples()["tally_redis_noeviction"] == 0
-    finally:
-        valkey.config_set("maxmemory-policy", "noeviction")
 
 
 def test_redis_away_is_told(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:

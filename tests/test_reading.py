@@ -9,6 +9,7 @@ from counter.minute import Minute
 from counter.reading import PendingMinutes, State
 from counter.recorder import Recorder
 from counter.store import CountStore
+from tests.directives import configured
 
 
 @pytest.fixture
@@ -105,8 +106,5 @@ def test_looks_up_one_id(reader: PendingMinutes) -> None:
 
 def test_reads_when_redis_is_out_of_memory(reader: PendingMinutes, valkey: redis.Redis) -> None:
     minute = accept(1)
-    valkey.config_set("maxmemory", "1mb")
-    try:
+    with configured(valkey, "maxmemory", "1mb"):
         assert reader.counts(minute).counts == [(1, 1)]
-    finally:
-        valkey.config_set("maxmemory", "0")

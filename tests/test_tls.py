@@ -23,7 +23,7 @@ from counter.accepting import PATH
 from counter.connection import connect_for_accept
 from counter.events import event
 from counter.health import kafka_problems, problems
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.kafka import REQUESTS, Complaint, client_config
 from counter.minute import Minute
 from counter.store import CountStore

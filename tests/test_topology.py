@@ -14,7 +14,7 @@ import pytest
 
 from counter.accepting import PATH
 from counter.connection import connect
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.store import CountStore
 from embedded.ports import free_port
 from project.celery import app

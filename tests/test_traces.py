@@ -11,8 +11,7 @@ import pytest
 from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
-from counter.callback_queue import QUEUE
-from counter.hint import FLUSH
+from counter.jobs import CALLBACK_QUEUE, FLUSH
 from counter.store import CountStore
 from project.celery import app
 from tests.collector import Collector, collecting
@@ -88,7 +87,9 @@ def below(collector: Collector, name: str) -> list[str]:
 
 @pytest.mark.usefixtures("valkey")
 def test_a_batch_of_the_hot_path_is_one_span_and_a_callback_leads_on(collector: Collector) -> None:
-    worker = celery("traced-callbacks", "worker", "--queues", QUEUE, "--pool", "threads", **otel(collector))
+    worker = celery(
+        "traced-callbacks", "worker", "--queues", CALLBACK_QUEUE, "--pool", "threads", **otel(collector)
+    )
     with serving("asgi", 1, "traced-web.log", **otel(collector)) as url, run(worker):
         assert httpx.get(f"{url}{ACCEPT}", params={"id": 1}).text == "ok"
         wait_until(lambda: collector.named("accept.lua"), "the batch has come")

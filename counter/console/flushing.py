@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from celery import current_app
 
 from counter.console.level import Level
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store import CountStore

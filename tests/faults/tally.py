@@ -9,7 +9,7 @@ import redis
 
 from counter import keys
 from counter.connection import connect_for_accept
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.minute import Minute
 from counter.recorder import Recorder
 from counter.store import CountStore

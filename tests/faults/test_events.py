@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from pytest_django import Settings
 
 from counter.events import event, marker
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.kafka import REQUESTS, client_config
 from counter.minute import Minute
 from counter.store import CountStore

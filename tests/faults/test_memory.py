@@ -9,17 +9,15 @@ from redis.exceptions import OutOfMemoryError
 
 from counter.batch import Unavailable
 from tasks.flush import Flush
+from tests.directives import configured, used_memory
 from tests.faults.tally import Tally, Worker
 
 
 @pytest.fixture
 def limited(tally: Tally) -> Iterator[redis.Redis]:
     """Room for some ten thousand ids more."""
-    valkey = tally.valkey
-    used = valkey.info("memory")["used_memory"]
-    valkey.config_set("maxmemory", used * 2 + 1_000_000)
-    yield valkey
-    valkey.config_set("maxmemory", 0)
+    with configured(tally.valkey, "maxmemory", used_memory(tally.valkey) * 2 + 1_000_000):
+        yield tally.valkey
 
 
 def fill(tally: Tally) -> None:

@@ -6,12 +6,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from counter.hint import FLUSH
+from counter.jobs import FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.faults.tally import Tally, Worker
 from tests.processes import run, wait_until
-
-QUEUE = "tally.flush"
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_a_message_that_is_lost_is_made_up_for_by_the_next(tally: Tally, worker:
     worker.stop()
     tally.end_two_minutes()
     tally.send_flush()
-    tally.valkey.delete(QUEUE)
+    tally.valkey.delete(FLUSH_QUEUE)
     tally.end_two_minutes()
     worker.start()
     worker.wait_ready()  # and sends itself a message, as every worker does
@@ -68,17 +66,17 @@ def test_a_message_that_comes_twice_or_an_hour_late_changes_nothing(tally: Tally
     tally.end_two_minutes()
     worker.stop()
     app.send_task(FLUSH, task_id="same")
-    [message] = tally.valkey.lrange(QUEUE, 0, -1)
+    [message] = tally.valkey.lrange(FLUSH_QUEUE, 0, -1)
     worker.start()
     worker.wait_ready()
     tally.wait_settled()
     tally.verify()
     for _ in range(3):
         tally.end_two_minutes()
-        tally.valkey.lpush(QUEUE, message, message)
+        tally.valkey.lpush(FLUSH_QUEUE, message, message)
         tally.wait_settled()
-        tally.valkey.lpush(QUEUE, message)
-        wait_until(lambda: not tally.valkey.llen(QUEUE), "it is taken")
+        tally.valkey.lpush(FLUSH_QUEUE, message)
+        wait_until(lambda: not tally.valkey.llen(FLUSH_QUEUE), "it is taken")
     tally.verify()
 
 

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.connection import connect_for_console, connect_to_broker
-from counter.hint import FLUSH
+from counter.jobs import FLUSH
 from counter.sink import is_event_mode
 from counter.store import CountStore
 from embedded.ports import free_port
