@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from subprocess import DEVNULL, Popen
 
-from bench.load import Attack, attack, calls_per_second
+from bench.load import BATCH_IDS, Attack, attack, batch_attack, batched_ids_per_second, calls_per_second
 from bench.machine import ROOT
 from bench.progress import say
 from bench.servers import Backing, Contender, web
@@ -16,6 +16,7 @@ RATE = 10_000
 WARM_UP_SECONDS = 2
 FLUSH, REWRITE = "a minute is being flushed", "the AOF is being rewritten"
 HELLO, HOT, OVERLOAD = Contender.HELLO, Contender.HOT, f"{Contender.HOT}, twice what it can do"
+BATCH_OVERLOAD = "batch call, 1,000 ids, twice what it can do"
 ATTACKED = (HELLO, HOT)
 """The hello-world needs neither the flush nor Redis: what they do to it is the machine's part."""
 
@@ -37,6 +38,9 @@ def measure(backing: Backing, seconds: float, ids: int) -> dict[str, Attack]:
         say(OVERLOAD)
         sustainable = calls_per_second(urls[HOT], seconds)
         seen[OVERLOAD] = attack(urls[HOT], int(2 * sustainable), seconds)
+        say(BATCH_OVERLOAD)
+        sustainable = batched_ids_per_second(urls[HOT], seconds) / BATCH_IDS
+        seen[BATCH_OVERLOAD] = batch_attack(urls[HOT], int(2 * sustainable), seconds)
         _fill(ids)
         with rewriting(backing):
             for name, url in urls.items():

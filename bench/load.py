@@ -1,11 +1,13 @@
 """What calls the contenders: wrk as fast as it is answered, vegeta at a constant rate whatever happens."""
 
+import base64
 import json
 import os
 import random
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -17,12 +19,13 @@ HERE = Path(__file__).parent
 CONNECTIONS = 256
 BATCH_CONNECTIONS = 16
 BATCH_IDS = 1000
+JSON = "application/json"
 VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
 WORKERS = 512
 """Of vegeta: the calls that may be under way. Without a bound it ends as the slowest part of all."""
 
-TARGETS = 100_000
-"""Distinct calls, sent in turn."""
+CALLS, BATCH_CALLS = 100_000, 500
+"""Distinct ones, sent in turn."""
 
 
 class Missing(Exception):
@@ -89,15 +92,30 @@ class Attack:
 
 def attack(url: str, rate: int, seconds: float) -> Attack:
     """Call at a constant rate: an open model, in which a slow answer holds no later call back."""
-    vegeta, ids = _vegeta(), random.Random(1)
-    targets = "".join(f"GET {url}/api/verve/accept?id={ids.randrange(10**6)}\n" for _ in range(TARGETS))
+    ids = random.Random(1)
+    calls = [f"{url}/api/verve/accept?id={ids.randrange(10**6)}" for _ in range(CALLS)]
+    return _attack([{"method": "GET", "url": call} for call in calls], rate, seconds)
+
+
+def batch_attack(url: str, rate: int, seconds: float) -> Attack:
+    """The same with batch calls of a thousand ids each."""
+    ids = random.Random(1)
+    bodies = [json.dumps({"ids": ids.choices(range(10**6), k=BATCH_IDS)}) for _ in range(BATCH_CALLS)]
+    target = {"method": "POST", "url": f"{url}/api/v1/accept/", "header": {"Content-Type": [JSON]}}
+    encoded = (base64.b64encode(body.encode()).decode() for body in bodies)
+    return _attack([target | {"body": body} for body in encoded], rate, seconds)
+
+
+def _attack(targets: Sequence[Mapping[str, object]], rate: int, seconds: float) -> Attack:
+    vegeta, lines = _vegeta(), "".join(f"{json.dumps(target)}\n" for target in targets)
     options = [
+        "-format=json",
         f"-rate={rate}",
         f"-duration={seconds:.0f}s",
         f"-max-workers={WORKERS}",
         f"-connections={WORKERS}",
     ]
-    answers = subprocess.run([vegeta, "attack", *options], input=targets.encode(), stdout=PIPE, check=True)
+    answers = subprocess.run([vegeta, "attack", *options], input=lines.encode(), stdout=PIPE, check=True)
     encoded = subprocess.run([vegeta, "report", "-type=json"], input=answers.stdout, stdout=PIPE, check=True)
     report = json.loads(encoded.stdout)
     latencies, statuses = report["latencies"], report["status_codes"]

@@ -20,8 +20,11 @@ from counter.hot_path import App, Receive, Scope, Send
 from counter.id_batch import BadBatch, Receipt, read_ids
 from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
 
-WAIT_SECONDS = 3.0
-"""For a sink, after which the call is refused: about a hundred of the largest batches come first."""
+MAX_WAITING_IDS = 100_000
+"""Of batches that wait for a sink: a third of a second's work. More are refused at once."""
+
+WAIT_SECONDS = 1.0
+"""For a sink, after which a call is refused that was let in: the server does not answer as it should."""
 
 MEDIA_TYPES = {id_batch.JSON.encode(): id_batch.JSON, id_batch.NDJSON.encode(): id_batch.NDJSON}
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
@@ -51,6 +54,7 @@ class BatchPath:
         self._free: asyncio.Queue[PartSink] = asyncio.Queue()
         for sink in sinks:
             self._free.put_nowait(sink)
+        self._waiting_ids = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -81,7 +85,7 @@ class BatchPath:
     async def _count(self, ids: list[int]) -> Receipt:
         receipt = Receipt()
         try:
-            async with self._sink() as sink:
+            async with self._sink(len(ids)) as sink:
                 for parts in rounds(ids, settings.REDIS_BUCKETS):
                     if receipt.refused:
                         receipt.refuse(parts)  # It is away: there is no time to find that out again
@@ -92,17 +96,30 @@ class BatchPath:
         return receipt
 
     @asynccontextmanager
-    async def _sink(self) -> AsyncIterator[PartSink]:
-        """One for this call alone. Raises Unavailable where none gets free in time."""
-        try:
-            sink = await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
-        except TimeoutError:
-            refusals.UNAVAILABLE.add(why="too many batches are waiting")
-            raise Unavailable("too many batches are waiting") from None
+    async def _sink(self, ids: int) -> AsyncIterator[PartSink]:
+        """One for this call alone, of so many ids. Raises Unavailable where none gets free in time."""
+        sink = self._free.get_nowait() if self._free.qsize() else await self._next_free(ids)
         try:
             yield sink
         finally:
             self._free.put_nowait(sink)
+
+    async def _next_free(self, ids: int) -> PartSink:
+        if self._waiting_ids + ids > MAX_WAITING_IDS:
+            raise _overload(ids)
+        self._waiting_ids += ids
+        try:
+            return await asyncio.wait_for(self._free.get(), WAIT_SECONDS)
+        except TimeoutError:
+            raise _overload(ids) from None
+        finally:
+            self._waiting_ids -= ids
+
+
+def _overload(ids: int) -> Unavailable:
+    why = "too many batches are waiting"
+    refusals.UNAVAILABLE.add(ids, why)
+    return Unavailable(why)
 
 
 def _media_type(scope: Scope) -> str | None:

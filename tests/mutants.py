@@ -198,6 +198,12 @@ MUTANTS = (
         ("each_asks=connection in self._full", "each_asks=False"),
     ),
     mutant(
+        "only so many batches may wait",
+        "counter/batch_path.py",
+        "tests/test_batch_path.py",
+        ("if self._waiting_ids + ids > MAX_WAITING_IDS:", "if not self._sinks:"),
+    ),
+    mutant(
         "accept.lua: a repeat writes, so that WAITAOF waits",
         ACCEPT,
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",
