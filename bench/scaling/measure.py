@@ -9,8 +9,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,8 +44,8 @@ class Size:
     flushed_ids: int
 
 
-QUICK = Size(rounds=1, seconds=2, flushes=1, flushed_ids=100_000)
-FULL = Size(rounds=5, seconds=6, flushes=3, flushed_ids=1_000_000)
+QUICK = Size(rounds=1, seconds=2, flushes=2, flushed_ids=100_000)
+FULL = Size(rounds=5, seconds=6, flushes=6, flushed_ids=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,15 @@ def http_bytes(url: str) -> int:
 
 
 def flush(size: Size) -> dict[int, list[Flushed]]:
-    """From one bucket and from many, in turn, each with a Redis and a Kafka of its own."""
+    """From one bucket and from many, in turn and with the same servers, each first as often as the other."""
     flushes: dict[int, list[Flushed]] = {FEW: [], MANY: []}
-    with ExitStack() as stack:
-        flushers = {buckets: stack.enter_context(flusher(buckets)) for buckets in flushes}
+    with fresh(kafka=True) as back:
         for number in range(size.flushes):
-            for buckets, (back, env) in flushers.items():
+            for buckets in sorted(flushes, reverse=bool(number % 2)):
                 say(f"flush {number + 1} of {size.flushes}: {size.flushed_ids} ids, {buckets} buckets")
+                env = os.environ | {"REDIS_BUCKETS": str(buckets)}
+                spread = [sys.executable, "manage.py", "set_buckets"]
+                subprocess.run(spread, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
                 flushes[buckets].append(flush_once(back, env, size.flushed_ids))
     return flushes
 
@@ -187,16 +189,6 @@ def flush_once(back: Backing, env: Mapping[str, str], ids: int) -> Flushed:
         broker_bytes=_size(back.folder / "kafka") - files,
         redis_bytes=seen["used_memory"] - memory,
     )
-
-
-@contextmanager
-def flusher(buckets: int) -> Iterator[tuple[Backing, dict[str, str]]]:
-    """Servers, and the environment of programs that use them."""
-    with fresh(kafka=True) as back:
-        env = os.environ | {"REDIS_BUCKETS": str(buckets)}
-        spread = [sys.executable, "manage.py", "set_buckets"]
-        subprocess.run(spread, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
-        yield back, env
 
 
 def _size(folder: Path) -> int:
