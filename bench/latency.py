@@ -11,12 +11,13 @@ from bench.load import BATCH_IDS, Attack, attack, batch_attack, batched_ids_per_
 from bench.machine import ROOT
 from bench.progress import say
 from bench.servers import Backing, Contender, web
+from bench.throughput import BATCH
 
 RATE = 10_000
 WARM_UP_SECONDS = 2
 FLUSH, REWRITE = "a minute is being flushed", "the AOF is being rewritten"
 HELLO, HOT, OVERLOAD = Contender.HELLO, Contender.HOT, f"{Contender.HOT}, twice what it can do"
-BATCH_OVERLOAD = "batch call, 1,000 ids, twice what it can do"
+BATCH_OVERLOAD = f"{BATCH}, twice what it can do"
 ATTACKED = (HELLO, HOT)
 """The hello-world needs neither the flush nor Redis: what they do to it is the machine's part."""
 

@@ -21,7 +21,7 @@ SCRIPT_CALLS = Histogram(
 )
 SCRIPT_SECONDS = Histogram(
     "tally_script_seconds",
-    "From sending them to their answers, repeats after a lost connection included",
+    "From sending such scripts to their answers, repeats after a lost connection included",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 
