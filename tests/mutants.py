@@ -215,7 +215,7 @@ MUTANTS = (
     ),
     mutant(
         "enough replicas hold the batch",
-        "counter/sinks/redis/delivery.py",
+        "counter/store/replication.py",
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",
         ("    if primary and replicas >= settings.ACCEPT_REPLICAS:", "    if True:"),
     ),
@@ -367,7 +367,7 @@ MUTANTS = (
     ),
     mutant(
         "a consolidator with another number of buckets begins nothing",
-        "tasks/events/consolidator.py",
+        "tasks/events/assignment.py",
         "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
         ("if why := misfit(self._client):", "if why := None:"),
     ),
@@ -411,11 +411,15 @@ MUTANTS = (
         ("if closing.partitions and pending[0] > closing.minute:", "if False:"),
     ),
     mutant(
-        "what was published as events is not counted again",
-        "tasks/events/consolidator.py",
-        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events"
-        f" {EVENTS}an_old_backup_of_redis_is_brought_up_to_date_from_the_events",
+        "what was published as events is not read again",
+        "tasks/events/assignment.py",
+        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events",
         ("if not published or published.partitions <= partition:", "if True:"),
+    ),
+    mutant(
+        "… nor counted again",
+        "tasks/events/claims.py",
+        f"{EVENTS}an_old_backup_of_redis_is_brought_up_to_date_from_the_events",
         ("if published and partition < published.partitions and", "if published and False and"),
     ),
     mutant(
