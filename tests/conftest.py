@@ -8,8 +8,6 @@ import redis
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.commands.flush import Command as Flush
 from django.test import override_settings
 
 from counter.kafka.client import REQUESTS
@@ -26,18 +24,6 @@ from tests.proxy import Proxy, proxy_to, two_ways
 from tests.web import LANES, manage, serving
 
 HOME = Path(os.environ["TALLY_HOME"])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _djangos_own_flush() -> Iterator[None]:
-    """Django's tests empty the database with a command `flush`; let it be Django's, not Tally's."""
-
-    def call(name: str, **options: object) -> None:
-        call_command(Flush() if name == "flush" else name, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("django.test.testcases.call_command", call)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -246,7 +246,9 @@ def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> 
         told = f"http://127.0.0.1:{metrics['METRICS_PORT']}"
         wait_until(lambda: metric(told, "tally_consolidated_events_total") >= 4, "the consolidator tells")
         assert client.acl_log() == [], "what a role needs, it may do"
-    audit = json.loads(manage("audit", str(minute), "--json", **servers.kafka.env("tally-audit", PASSWORD)))
+    audit = json.loads(
+        manage("audit_minutes", str(minute), "--json", **servers.kafka.env("tally-audit", PASSWORD))
+    )
     assert audit["differences"] == []
 
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tasks.events.recount import CannotTell
 from tasks.events.replay import Replay
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
-from tasks.management.commands.audit import add_range, counting, minutes
+from tasks.management.commands.audit_minutes import add_range, counting, minutes
 from tasks.publishing.published_log import NoTopic
 from tasks.publishing.records import BadRecord
 

@@ -1,4 +1,4 @@
-"""`manage.py verify`."""
+"""`manage.py verify_counts`."""
 
 from typing import Any
 

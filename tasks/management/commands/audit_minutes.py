@@ -1,4 +1,4 @@
-"""`manage.py audit`."""
+"""`manage.py audit_minutes`."""
 
 import json
 from collections.abc import Iterator

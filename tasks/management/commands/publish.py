@@ -1,4 +1,4 @@
-"""`manage.py flush`."""
+"""`manage.py publish`."""
 
 import time
 from typing import Any
