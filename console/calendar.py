@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.db.models import QuerySet
+from typing_extensions import override
 
 from counter.models import PublishedMinute
 
@@ -13,6 +14,7 @@ LONGEST = {"year": timedelta(days=366), "month": timedelta(days=31), "day": time
 class CalendarQuerySet(QuerySet[PublishedMinute]):
     """For the admin's date hierarchy. Django's own `datetimes` takes seconds for a year of minutes."""
 
+    @override
     def datetimes(self, field_name: str, kind: str, order: str = "ASC", tzinfo: tzinfo | None = None) -> Any:
         """The first instants of each year, month or day, in ascending order: a jump along the index each."""
         moments = []

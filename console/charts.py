@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Avg, Count, IntegerField, Max, QuerySet
 from django.db.models.expressions import Combinable, Func
 from django.db.models.sql.compiler import SQLCompiler
+from typing_extensions import override
 
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
@@ -46,8 +47,8 @@ class UnixTime(Func):
     output_field = IntegerField()
     template = "CAST(FLOOR(EXTRACT(EPOCH FROM %(expressions)s)) AS BIGINT)"
 
+    @override
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        """In SQLite's words."""
         return self.as_sql(
             compiler, connection, template="CAST(strftime('%%%%s', %(expressions)s) AS INTEGER)", **context
         )

@@ -8,6 +8,7 @@ from django.contrib.admin import ListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from typing_extensions import override
 
 from console.overview import OVERDUE_SECONDS
 from counter.models import PublishedMinute
@@ -21,12 +22,12 @@ class TrafficFilter(SimpleListFilter):
     title = "traffic"
     parameter_name = "traffic"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """The choices."""
         return [("some", "With calls"), ("none", "Idle")]
 
+    @override
     def queryset(self, request: HttpRequest, queryset: Minutes) -> Minutes:
-        """What the choice leaves."""
         return {"some": queryset.filter(total__gt=0), "none": queryset.filter(total=0)}.get(
             self.value() or "", queryset
         )
@@ -38,12 +39,12 @@ class TroubleFilter(SimpleListFilter):
     title = "trouble"
     parameter_name = "trouble"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """The choices."""
         return [("late", f"More than {OVERDUE_SECONDS} s late"), ("repeated", "More than one attempt")]
 
+    @override
     def queryset(self, request: HttpRequest, queryset: Minutes) -> Minutes:
-        """What the choice leaves."""
         return {
             "late": queryset.filter(lag_seconds__gt=OVERDUE_SECONDS),
             "repeated": queryset.filter(attempts__gt=1),
@@ -65,14 +66,15 @@ class RangeFilter(ListFilter):
             if name in params:
                 self.used_parameters[name] = params.pop(name)[-1]
 
+    @override
     def has_output(self) -> bool:
-        """Always shown."""
         return True
 
+    @override
     def expected_parameters(self) -> list[str | None]:
-        """The names in the query."""
         return list(self.names)
 
+    @override
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         """One: the form, which keeps what else is in the query."""
         kept = changelist.get_filters_params()
@@ -83,6 +85,7 @@ class RangeFilter(ListFilter):
             ],
         }
 
+    @override
     def queryset(self, request: HttpRequest, queryset: Minutes) -> Minutes:
         """What the range leaves; an end that is no time is as good as none."""
         since, until = (_time(str(self.used_parameters.get(name, ""))) for name in self.names)

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
+from typing_extensions import override
 
 from console.calendar import CalendarQuerySet
 from console.charts import SPANS, chart
@@ -36,8 +37,8 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
     show_full_result_count = False
     change_list_template = "console/history.html"
 
+    @override
     def get_queryset(self, request: HttpRequest) -> CalendarQuerySet:
-        """Newest first."""
         return CalendarQuerySet(PublishedMinute).order_by("-start")
 
     @display(description="minute", ordering="start")
@@ -75,30 +76,32 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
         """Where its record is."""
         return f"{row.partition}:{row.offset}"
 
+    @override
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Under a title of its own: there is nothing to select."""
         return super().changelist_view(request, {"title": "Published minutes"} | (extra_context or {}))
 
+    @override
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
         return False
 
+    @override
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
         return False
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
         return False
 
+    @override
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PublishedMinute], search_term: str
     ) -> tuple[QuerySet[PublishedMinute], bool]:
-        """As the help text says."""
         return queryset.filter(_matching(search_term.strip())), False
 
+    @override
     def get_urls(self) -> list[URLPattern]:
         """The charts' data and the export, besides Django's."""
         wrap = self.admin_site.admin_view

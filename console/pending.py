@@ -15,6 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 from console import flushing, overview
 from console.client import client
@@ -39,6 +40,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         """Whether this user is an operator."""
         return request.user.has_perm("counter.flush_pendingminute")
 
+    @override
     def get_urls(self) -> list[URLPattern]:
         """The list is the admin's first page; these are the rest of it."""
         return [

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from typing_extensions import override
 
 from console import overview
 from console.panels import registry
@@ -19,8 +20,8 @@ class Console(AdminSite):
     index_template = "console/index.html"
     site_url = None
 
+    @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Django's index to everyone else."""
         context = dict(extra_context or {})
         if request.user.has_perm("counter.view_pendingminute"):
             context |= {"overview": overview.look(request.GET), "panels": registry.names()}

@@ -1,6 +1,7 @@
 """The Django app of the domain."""
 
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class CounterConfig(AppConfig):
@@ -9,6 +10,6 @@ class CounterConfig(AppConfig):
     name = "counter"
     verbose_name = "Tally"
 
+    @override
     def ready(self) -> None:
-        """Register the system checks."""
         from counter.monitoring import checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)

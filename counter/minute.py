@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from typing_extensions import override
+
 SECONDS = 60
 _TEXT = re.compile(r"[0-9]{12}")
 _FORMAT = "%Y%m%d%H%M"
@@ -41,6 +43,7 @@ class Minute:
             raise ValueError(f"{text!r} is not a minute: write it yyyyMMddHHmm, in UTC") from None
         return cls.at(start.timestamp())
 
+    @override
     def __str__(self) -> str:
         return self.start.strftime(_FORMAT)
 

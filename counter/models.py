@@ -4,6 +4,7 @@ The topic is the truth; this is its history.
 """
 
 from django.db import models
+from typing_extensions import override
 
 
 class PublishedMinute(models.Model):
@@ -25,6 +26,7 @@ class PublishedMinute(models.Model):
         ordering = ("-minute",)
         default_permissions = ("view",)
 
+    @override
     def __str__(self) -> str:
         return self.minute
 

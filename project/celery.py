@@ -21,6 +21,7 @@ from celery.signals import (
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
+from typing_extensions import override
 
 from counter.task_names import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from project import logs, traces
@@ -37,6 +38,7 @@ class Tally(Celery):
     def _clock(self) -> RedisClock:
         return RedisClock()
 
+    @override
     def now(self) -> datetime:
         """The time of what is sent from here, and of beat's schedule."""
         return self._clock.now()

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
+from typing_extensions import override
 
 from counter.telemetry import tracing
 
@@ -57,6 +58,7 @@ class Line(structlog.stdlib.ProcessorFormatter):
         )
         self._find_secrets = _any_of(_secrets())
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         """Secrets are taken out at the very end, however they got into the line."""
         return self._find_secrets.sub("***", super().format(record))

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import Span, SpanKind
+from typing_extensions import override
 
 from counter.telemetry import tracing
 
@@ -61,10 +62,12 @@ class _Spans(tracing.Spans):
     def __init__(self) -> None:
         self._tracer = trace.get_tracer("tally")
 
+    @override
     def make(self, name: str, attributes: tracing.Attributes) -> AbstractContextManager[object]:
         span = self._tracer.start_as_current_span(name, attributes=attributes)
         return _alone(span) if name in CHUNKED else span
 
+    @override
     def ids(self) -> dict[str, str]:
         context = trace.get_current_span().get_span_context()
         if not context.is_valid:
@@ -84,6 +87,7 @@ def _alone(span: AbstractContextManager[Span]) -> Iterator[None]:
 class _Batches(BatchSpanProcessor):
     """Sent from a thread, without the commands of Redis that belong to nothing: beat's, every few seconds."""
 
+    @override
     def on_end(self, span: ReadableSpan) -> None:
         if span.parent or span.kind is not SpanKind.CLIENT:
             super().on_end(span)

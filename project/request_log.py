@@ -5,6 +5,7 @@ import re
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
+from typing_extensions import override
 
 from counter.accepting import accept_call, batch_call
 
@@ -24,14 +25,14 @@ class RequestLog(RequestMiddleware):
     every other second.
     """
 
+    @override
     def prepare(self, request: HttpRequest) -> None:
-        """Before the view."""
         if not _VALID(request.META.get("HTTP_X_REQUEST_ID", "")):
             request.META.pop("HTTP_X_REQUEST_ID", None)
         super().prepare(request)
 
+    @override
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
-        """After it."""
         response[HEADER] = structlog.contextvars.get_contextvars()["request_id"]
         reads = request.method in ("GET", "HEAD") and response.status_code < FAILURE
         if request.path in MACHINES or reads:
@@ -40,6 +41,7 @@ class RequestLog(RequestMiddleware):
             super().handle_response(request, response)
 
     @staticmethod
+    @override
     def format_request(request: HttpRequest) -> str:
         """Without the query: it may hold anything."""
         return f"{request.method} {request.path}"

@@ -7,6 +7,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from counter.accepting.token_guard import carries
 from counter.telemetry import rejections
@@ -15,13 +16,14 @@ from counter.telemetry import rejections
 class AcceptToken(BaseAuthentication):
     """Refuses a call without ACCEPT_TOKEN, where it is set. Knows no users."""
 
+    @override
     def authenticate(self, request: Request) -> None:
-        """Raises AuthenticationFailed."""
         token = settings.ACCEPT_TOKEN
         if token and not carries(token, request.headers.get("Authorization", "")):
             rejections.UNAUTHORIZED.add()
             raise AuthenticationFailed("this Tally accepts calls only with its token")
 
+    @override
     def authenticate_header(self, request: Request) -> str:
         """What the answer 401 asks for."""
         return "Bearer"
@@ -36,6 +38,7 @@ class ReaderToken(TokenAuthentication):
 class IsStaffOrToken(BasePermission):
     """Staff, by the session of the admin; or any user's token, which is made for this."""
 
+    @override
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Whether it is one of them."""
         return isinstance(request.auth, Token) or bool(request.user and request.user.is_staff)

@@ -11,6 +11,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
+from typing_extensions import override
 
 from counter.accepting.accept_call import RETRY_AFTER_SECONDS
 from counter.accepting.problem import CONTENT_TYPE, Problem
@@ -55,6 +56,7 @@ class NowhereView(APIView):
     permission_classes = (AllowAny,)
     schema = None
 
+    @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Before any method: there is nothing here."""
         raise NotFound("there is nothing here; every path of this API ends with a slash")

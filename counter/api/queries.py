@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
+from typing_extensions import override
 
 from counter.store.pending import MAX_PAGE
 
@@ -21,8 +22,8 @@ _is_minute = re.compile(MINUTE).fullmatch
 class MinuteField(serializers.CharField):
     """A minute as text, which sorts as time does; it need not be in the calendar to be compared."""
 
+    @override
     def to_internal_value(self, data: Any) -> str:
-        """The text. Raises ValidationError."""
         if not isinstance(data, str) or not _is_minute(data):
             raise serializers.ValidationError("write a minute as yyyyMMddHHmm, in UTC")
         return data

@@ -13,6 +13,7 @@ from drf_spectacular.utils import (
     inline_serializer,
 )
 from rest_framework import serializers
+from typing_extensions import override
 
 from counter import ids
 from counter.accepting import accept_call, batch_call, problem
@@ -74,8 +75,8 @@ class AcceptTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     target_class = "counter.api.auth.AcceptToken"
     name = "acceptToken"
 
+    @override
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        """A bearer token."""
         return {"type": "http", "scheme": "bearer", "description": "ACCEPT_TOKEN, where it is set"}
 
 

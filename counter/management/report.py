@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 
 class ReportCommand(BaseCommand):
@@ -12,12 +13,12 @@ class ReportCommand(BaseCommand):
 
     requires_system_checks = ()
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--json`."""
         parser.add_argument("--json", action="store_true", help="write JSON instead of text")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run it."""
         try:
             facts, text = self.report(**options)
         except RedisError as error:

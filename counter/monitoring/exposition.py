@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 from counter.minute import SECONDS
 from counter.store import keys
@@ -70,8 +71,8 @@ class RedisCollector(Collector):
         """Nothing: what there is depends on Redis, and registering must not wait for it."""
         return []
 
+    @override
     def collect(self) -> Iterator[Metric]:
-        """Look once."""
         try:
             seen = {**self._waiting(), **self._server()}
         except RedisError:

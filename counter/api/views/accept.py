@@ -12,6 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from counter.accepting import accept_call, batch_call
 from counter.accepting.batch_call import MAX_BODY, BadBatch, Receipt, read_ids
@@ -44,12 +45,12 @@ def callbacks() -> CallbackQueue:
 class AnyAccept(BaseContentNegotiation):
     """For calls with one form of answer, whatever the caller would rather have."""
 
+    @override
     def select_parser(self, request: Request, parsers: Any) -> NoReturn:
-        """There is no body."""
         raise NotImplementedError
 
+    @override
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """The first."""
         return renderers[0], renderers[0].media_type
 
 
@@ -82,8 +83,8 @@ class AcceptView(APIView):
 
     post = get
 
+    @override
     def handle_exception(self, exc: Exception) -> Response:
-        """What goes wrong before `get`."""
         answer = super().handle_exception(exc)
         headers = {name: value for name, value in answer.items() if name != "Content-Type"}
         return cast("Response", _answer(answer.status_code, accept_call.FAILED, **headers))
@@ -92,6 +93,7 @@ class AcceptView(APIView):
 class IdsParser(BaseParser):
     """The ids of a batch. Raises BadBatch, or TooLarge."""
 
+    @override
     def parse(self, stream: Any, media_type: str | None = None, context: Any = None) -> Any:
         """A list, though REST framework would rather have a dictionary."""
         body = stream.read(MAX_BODY + 1)

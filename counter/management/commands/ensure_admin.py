@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
+from typing_extensions import override
 
 NAME = "admin"
 
@@ -14,6 +15,7 @@ class Command(BaseCommand):
 
     help = "Create a superuser with a generated password, unless there is one."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Says the password, this once: only its hash is kept."""
         users = get_user_model()._default_manager

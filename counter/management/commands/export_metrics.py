@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import start_http_server
+from typing_extensions import override
 
 from counter.monitoring.exposition import registry
 
@@ -17,12 +18,12 @@ class Command(BaseCommand):
 
     help = "Serve /metrics of the workers on this machine, and of Redis, for Prometheus."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """`--port`."""
         parser.add_argument("--port", type=int, default=PORT)
 
+    @override
     def handle(self, *args: Any, port: int, **options: Any) -> None:
-        """Until a signal ends it."""
         try:
             _, thread = start_http_server(port, registry=registry())
         except OSError as error:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from typing_extensions import override
+
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
 from counter.store.pending import MAX_PAGE, Pending, PendingMinutes
@@ -16,8 +18,8 @@ class Command(ReportCommand):
 
     help = "List the minutes that wait in Redis, oldest first."
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
-        """One row a minute."""
         minutes = list(_all())
         facts = [asdict(each) | {"minute": str(each.minute)} for each in minutes]
         rows = [

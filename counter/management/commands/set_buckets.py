@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
@@ -18,6 +19,7 @@ class Command(ReportCommand):
         " then; what waits in their buckets is published. May be run again at any time."
     )
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
         """Whether anything had to be changed."""
         count = settings.REDIS_BUCKETS

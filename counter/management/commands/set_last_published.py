@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.minute import Minute
@@ -24,14 +25,15 @@ class Command(ReportCommand):
 
     help = "Say which minute was published last, where the topic unique-counts can't."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """The minute and `--yes`, beside `--json`."""
         super().add_arguments(parser)
         parser.add_argument("minute", help="yyyyMMddHHmm, in UTC")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
-        """Asks first."""
         published, store = _parse(options["minute"]), CountStore(connect())
         store.learn()
         if published >= Minute.at(store.now()):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
@@ -16,8 +17,8 @@ class Command(ReportCommand):
         "Scan Redis for counts that no index knows, which would never be published. Exits with 1 if any stay."
     )
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--adopt`, beside `--json`."""
         super().add_arguments(parser)
         parser.add_argument(
             "--adopt",
@@ -25,14 +26,14 @@ class Command(ReportCommand):
             help="count them: in their minute, or where that is sealed in the present one",
         )
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run it."""
         super().handle(*args, **options)
         if self._stay:
             raise SystemExit(1)
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
-        """One row a stray."""
         strays, adopt = Orphans(connect()), options["adopt"]
         found = [(stray, strays.adopt(stray) if adopt else None) for stray in strays.find()]
         self._stay = bool(found) and not adopt

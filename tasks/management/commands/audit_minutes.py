@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
+from typing_extensions import override
 
 from counter.minute import Minute
 from tasks.events.audit import Audit, Difference
@@ -33,13 +34,14 @@ class Command(BaseCommand):
     )
     requires_system_checks = ()
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """One minute or a range, and `--json`."""
         add_range(parser)
         parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exits with its status."""
         first, last = minutes(options)
         try:
             differences = self._run(Audit(first, last, id_counts=settings.PUBLISH_ID_COUNTS))

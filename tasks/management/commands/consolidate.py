@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from typing_extensions import override
 
 from counter.monitoring.exposition import serve
 from counter.store.clients import connect
@@ -16,14 +17,15 @@ class Command(BaseCommand):
 
     help = "Count the events of the topic requests until SIGTERM. Run as many as it has partitions, at most."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--skip-lost`."""
         parser.add_argument(
             "--skip-lost",
             action="store_true",
             help="where Kafka no longer has what comes next, go on with what it has: the rest is lost",
         )
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Returns after SIGTERM or Ctrl-C, when what was in hand is counted."""
         stop = threading.Event()

@@ -4,6 +4,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from tasks.kafka.topics import create_topics
 
@@ -13,8 +14,8 @@ class Command(BaseCommand):
 
     help = "Create the topics that are missing, with the settings that Tally needs."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Says what it made."""
         try:
             made = create_topics()
         except KafkaException as error:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.core.management.base import CommandError
+from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from tasks.kafka.errors import KafkaAway
@@ -16,6 +17,7 @@ class Command(ReportCommand):
 
     help = "Show the last published minute, read from Kafka."
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
         """The last committed record, and where it is."""
         try:

@@ -5,6 +5,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from counter.kafka.client import REQUESTS, client_config
 from counter.mode import is_event_mode
@@ -28,10 +29,11 @@ class Command(BaseCommand):
 
     help = "Delete the topic requests, if all of it is counted, and have no minute wait for it any more."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--yes`."""
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Refuses where anything would be lost, as far as it can see."""
         if is_event_mode():

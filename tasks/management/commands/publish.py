@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError
+from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
@@ -22,6 +23,7 @@ class Command(ReportCommand):
 
     help = "Publish every closed minute now, idle ones too, and show the progress."
 
+    @override
     def report(self, **options: Any) -> tuple[Any, str]:
         """Returns when no closed minute is left, whoever published it."""
         client, published = connect(), list[str]()

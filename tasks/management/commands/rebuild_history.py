@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from tasks.kafka.errors import KafkaAway
 from tasks.publishing import history
@@ -18,6 +19,7 @@ class Command(BaseCommand):
 
     help = "Make the history of published minutes again from the topic; changes nothing but the database."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Says how far it is, a line for every so many records."""
         count = 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from tasks.events.recount import CannotTell
 from tasks.events.replay import Replay
@@ -17,11 +18,13 @@ class Command(BaseCommand):
 
     help = "Count minutes again from the topic requests, into <prefix>unique-counts and <prefix>id-counts."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """One minute or a range, and where to."""
         add_range(parser)
         parser.add_argument("--prefix", required=True, help="of the topics' names; they are made if need be")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Says how many minutes there are now."""
         first, last = minutes(options)
