@@ -48,22 +48,22 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
 
     @display(description="unique", ordering="unique")
     def unique_ids(self, row: PublishedMinute) -> str:
-        """With separators."""
+        """The number of distinct ids, with separators: 1,234."""
         return f"{row.unique:,}"
 
     @display(description="total", ordering="total")
     def calls(self, row: PublishedMinute) -> str:
-        """With separators."""
+        """The number of accepted calls, with separators: 1,234."""
         return f"{row.total:,}"
 
     @display(description="published at", ordering="published_at")
     def published(self, row: PublishedMinute) -> str:
-        """To the second."""
+        """When the minute was published, in UTC, to the second."""
         return f"{row.published_at:%m-%d %H:%M:%S}"
 
     @display(description="lag", ordering="lag_seconds")
     def lag(self, row: PublishedMinute) -> str:
-        """With its unit."""
+        """Seconds from the minute's end until it was published, with the unit."""
         return f"{row.lag_seconds:,.1f} s"
 
     @display(description="attempts", ordering="attempts")

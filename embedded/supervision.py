@@ -28,7 +28,7 @@ class SupervisorDiedError(Exception):
 
 
 class Supervision:
-    """A running supervisord."""
+    """A supervisord that runs the system's programs, and what they print."""
 
     def __init__(self, system: System, process: subprocess.Popen[bytes], socket: Path) -> None:
         self._system = system

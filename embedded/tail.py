@@ -26,7 +26,7 @@ class Tail:
         return lines + end
 
     def close(self) -> None:
-        """Read no more."""
+        """Close the file: it is read no more."""
         self._file.close()
 
     def _is_rotated(self) -> bool:

@@ -23,7 +23,7 @@ class RedisClock:
         self._asked = -math.inf
 
     def now(self) -> datetime:
-        """In UTC."""
+        """The time in UTC by Redis's clock; by this host's while Redis has never answered."""
         if time.monotonic() - self._asked > FRESH_SECONDS:
             with suppress(RedisError):
                 self._ahead = self._ask() - time.monotonic()

@@ -57,7 +57,7 @@ class BatchPath:
         self._waiting_ids = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request."""
+        """Answer a batch call of a known media type; hand every other request to the app behind."""
         if scope["path"] != batch_call.PATH or scope["method"] != "POST" or not (kind := _media_type(scope)):
             await self._app(scope, receive, send)
             return

@@ -40,7 +40,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request."""
+        """Hand the request to the app with its whole body, or answer 413 for one that is too large."""
         try:
             body = await read_body(scope, receive)
         except TooLarge:

@@ -62,7 +62,7 @@ class Records:
     keys: list[bytes | None] = field(default_factory=list)
 
     def add(self, message: Message) -> None:
-        """One more."""
+        """Append one record, which follows those that are here."""
         self.offsets.append(message.offset() or 0)
         self.times.append(message.timestamp()[1])
         self.keys.append(message.key())

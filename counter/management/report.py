@@ -9,7 +9,7 @@ from typing_extensions import override
 
 
 class ReportCommand(BaseCommand):
-    """Subclasses have `report`."""
+    """The base of commands that only report: a subclass implements `report`, and this prints it."""
 
     requires_system_checks = ()
 

@@ -53,14 +53,14 @@ class Claim:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """KEYS of consolidate.lua."""
+        """KEYS of consolidate.lua, in its order."""
         bucket, minute = self.bucket, self.minute
         names = (bucket.pending, bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute))
         return (bucket.sealed, bucket.requests, *names, bucket.layout)
 
     @property
     def args(self) -> tuple[str | int, ...]:
-        """ARGV of consolidate.lua."""
+        """ARGV of consolidate.lua, in its order."""
         ids = " ".join(map(str, self.ids))
         counted = (self.partition, self.start, self.end, self.time, ids)
         return (str(self.minute), *counted, self.bucket.count)

@@ -9,7 +9,7 @@ _NONE = nullcontext()
 
 
 class Spans:
-    """Makes none."""
+    """What makes spans: this one makes none, at the cost of a call."""
 
     def make(self, name: str, attributes: Attributes) -> AbstractContextManager[object]:
         """A span of that name around the block; an exception marks it as failed."""

@@ -104,13 +104,13 @@ class IdsParser(BaseParser):
 
 
 class JSONIds(IdsParser):
-    """As an object."""
+    """`{"ids": [1, 2]}`, of the type application/json."""
 
     media_type = batch_call.JSON
 
 
 class NDJSONIds(IdsParser):
-    """One a line."""
+    """One id a line, of the type application/x-ndjson."""
 
     media_type = batch_call.NDJSON
 
@@ -122,7 +122,7 @@ class BodyTooLarge(APIException):
 
 
 class BatchView(APIView):
-    """`/api/v1/accept/`."""
+    """`/api/v1/accept/`: many calls at once, all or none of them on validation."""
 
     authentication_classes = (AcceptToken,)
     permission_classes = (AllowAny,)

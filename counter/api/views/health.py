@@ -45,7 +45,7 @@ class OperatingView(APIView):
 
 
 class AliveView(OperatingView):
-    """`/healthz`."""
+    """`/healthz`: whether this process is alive."""
 
     @schema.alive
     def get(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class AliveView(OperatingView):
 
 
 class ReadyView(OperatingView):
-    """`/readyz`."""
+    """`/readyz`: whether calls can be accepted, and what is down."""
 
     @schema.ready
     def get(self, request: Request) -> Response:
@@ -67,7 +67,7 @@ class ReadyView(OperatingView):
 
 
 class MetricsView(OperatingView):
-    """`/metrics`."""
+    """`/metrics`: Prometheus's text format."""
 
     @schema.metrics
     def get(self, request: Request) -> HttpResponse:

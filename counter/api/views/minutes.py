@@ -31,7 +31,7 @@ def reader() -> PendingMinutes:
 
 @method_decorator(cache_control(no_store=True), "dispatch")
 class PendingMinutesView(ReadingView):
-    """`/api/v1/minutes/`."""
+    """`/api/v1/minutes/`: the minutes that wait in Redis."""
 
     @schema.pending_minutes
     def get(self, request: Request) -> Response:
@@ -49,7 +49,7 @@ class PendingMinutesView(ReadingView):
 
 @method_decorator(cache_control(no_store=True), "dispatch")
 class PendingMinuteView(ReadingView):
-    """`/api/v1/minutes/<minute>/`."""
+    """`/api/v1/minutes/<minute>/`: one minute that waits, with its ids."""
 
     @schema.pending_minute
     def get(self, request: Request, minute: Minute) -> Response:
@@ -69,7 +69,7 @@ class PendingMinuteView(ReadingView):
 
 @method_decorator([cache_control(private=True, no_cache=True), conditional_page], "dispatch")
 class PublishedMinutesView(ReadingView):
-    """`/api/v1/published/`."""
+    """`/api/v1/published/`: the history of published minutes."""
 
     @schema.published_minutes
     def get(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class PublishedMinutesView(ReadingView):
 
 @method_decorator(conditional_page, "dispatch")
 class PublishedMinuteView(ReadingView):
-    """`/api/v1/published/<minute>/`."""
+    """`/api/v1/published/<minute>/`: one published minute."""
 
     @schema.published_minute
     def get(self, request: Request, minute: Minute) -> Response:
@@ -118,7 +118,7 @@ class MinuteConverter:
     regex = "[0-9]{12}"
 
     def to_python(self, value: str) -> Minute:
-        """Raises ValueError."""
+        """The minute in a path. Raises ValueError, of which Django makes 404."""
         return Minute.parse(value)
 
     def to_url(self, value: Any) -> str:
