@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from counter.models import PublishedMinute
+from counter.timestamp import seconds, timestamp
 
 FIELDS = ("minute", "unique", "total", "published_at", "lag_seconds", "partition", "offset", "attempts")
 ROWS = 1000
@@ -30,8 +31,13 @@ async def lines(rows: QuerySet[PublishedMinute]) -> AsyncIterator[str]:
 
 
 def _value(row: PublishedMinute, name: str) -> object:
-    value = getattr(row, name)
-    return value.isoformat() if isinstance(value, datetime) else value
+    match getattr(row, name):
+        case datetime() as moment:
+            return timestamp(moment)
+        case float() as length:
+            return seconds(length)
+        case value:
+            return value
 
 
 def _take(text: io.StringIO) -> str:

@@ -14,6 +14,7 @@ from console.calendar import CalendarQuerySet
 from console.charts import SPANS, chart
 from console.export import lines
 from console.filters import RangeFilter, TrafficFilter, TroubleFilter
+from console.times import clock
 from counter.models import PublishedMinute
 
 _POSITION = re.compile(r"([0-9]+):([0-9]*)")
@@ -58,8 +59,8 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
 
     @display(description="published at", ordering="published_at")
     def published(self, row: PublishedMinute) -> str:
-        """When the minute was published, in UTC, to the second."""
-        return f"{row.published_at:%m-%d %H:%M:%S}"
+        """When the minute was published, in UTC; without the date where that is today."""
+        return clock(row.published_at)
 
     @display(description="lag", ordering="lag_seconds")
     def lag(self, row: PublishedMinute) -> str:

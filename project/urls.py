@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from counter.accepting import accept_call
@@ -11,6 +12,7 @@ from counter.api.views.health import AliveView, MetricsView, ReadyView
 handler500 = "counter.api.problems.server_error"
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path(accept_call.PATH.lstrip("/"), AcceptView.as_view(), name="accept"),
     path("api/v1/", include("counter.api.urls")),
     path("healthz", AliveView.as_view(), name="healthz"),

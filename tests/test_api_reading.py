@@ -111,7 +111,7 @@ def test_lists_published_minutes(reader: Client, published: list[str]) -> None:
         "minute": published[-1],
         "unique": 4,
         "total": 8,
-        "published_at": "2026-11-23T08:03:00.500000Z",
+        "published_at": "2026-11-23T08:03:00.500Z",
         "lag_seconds": 0.5,
         "partition": 0,
         "offset": 4,

@@ -373,7 +373,7 @@ async def test_what_is_listed_is_exported() -> None:
     header, *lines = csv.reader("".join(pieces).splitlines())
     assert header == list(FIELDS)
     assert len(lines) == 2490
-    assert lines[-1] == ["202611230010", "1", "2", "2026-11-23T00:10:00+00:00", "0.5", "0", "10", "1"]
+    assert lines[-1] == ["202611230010", "1", "2", "2026-11-23T00:10:00.000Z", "0.5", "0", "10", "1"]
 
 
 # The charts

@@ -8,9 +8,9 @@ from redbeat import RedBeatSchedulerEntry
 from redbeat.schedulers import ensure_conf, get_redis
 
 from console.level import Level
-from console.panels.age import ago
 from console.panels.broker import AWAY, connected
 from console.panels.registry import Fact, panel
+from console.times import ago
 from counter.store import keys
 
 LATE_SECONDS = 90

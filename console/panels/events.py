@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 
 from console.client import client
 from console.level import Level
-from console.panels.age import ago
 from console.panels.registry import Fact, panel
+from console.times import ago
 from counter.store.counts import CountStore
 
 BEHIND_SECONDS = 120

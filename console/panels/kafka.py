@@ -7,8 +7,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from console.level import Level
-from console.panels.age import ago
 from console.panels.registry import Fact, panel
+from console.times import ago
 from counter.kafka.client import client_config
 from tasks.kafka.errors import KafkaAway
 from tasks.publishing.published_log import NoTopic, PublishedLog

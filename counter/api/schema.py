@@ -61,7 +61,7 @@ PUBLISHED_EXAMPLE = {
     "minute": MINUTE_EXAMPLE,
     "unique": 3,
     "total": 5,
-    "published_at": "2026-11-23T08:02:00.574000Z",
+    "published_at": "2026-11-23T08:02:00.574Z",
     "lag_seconds": 0.574,
     "partition": 0,
     "offset": 481,

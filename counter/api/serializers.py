@@ -1,13 +1,32 @@
 """The bodies of requests and answers, for the schema and for writing them."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from counter.api.queries import MinuteField
 from counter.ids import MAX_ID, MIN_ID
 from counter.models import PublishedMinute
 from counter.store.pending import State
+from counter.timestamp import seconds, timestamp
+
+
+class TimestampField(serializers.DateTimeField):
+    """A moment in UTC with milliseconds: `2026-11-23T08:02:00.214Z`."""
+
+    @override
+    def to_representation(self, value: datetime) -> str:
+        return timestamp(value)
+
+
+class SecondsField(serializers.FloatField):
+    """A length of time, with three decimals at most."""
+
+    @override
+    def to_representation(self, value: float) -> float:
+        return seconds(value)
 
 
 class Fault(serializers.Serializer[Any]):
@@ -53,7 +72,7 @@ class PendingBody(serializers.Serializer[Any]):
     )
     unique = serializers.IntegerField(min_value=0, help_text="distinct ids")
     total = serializers.IntegerField(min_value=0, help_text="accepted calls")
-    age_seconds = serializers.FloatField(min_value=0, help_text="since the minute began")
+    age_seconds = SecondsField(min_value=0, help_text="since the minute began")
 
 
 class CountBody(serializers.Serializer[Any]):
@@ -85,6 +104,8 @@ class PublishedBody(serializers.ModelSerializer[PublishedMinute]):
     """A minute that is in Kafka."""
 
     minute = MinuteField(help_text="yyyyMMddHHmm, in UTC")
+    published_at = TimestampField()
+    lag_seconds = SecondsField(help_text="from the minute's end to its record being made")
 
     class Meta:
         model = PublishedMinute
@@ -111,7 +132,7 @@ class OutageBody(serializers.Serializer[Any]):
 
     part = serializers.CharField()
     problem = serializers.CharField()
-    since = serializers.DateTimeField(help_text="when this process noticed")
+    since = TimestampField(help_text="when this process noticed")
 
 
 class HealthBody(serializers.Serializer[Any]):

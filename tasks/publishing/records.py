@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from counter.minute import Minute
 from counter.store.counts import Stats
+from counter.timestamp import timestamp
 
 PARTITIONS_READ = "requests-partitions-read"
 Header = tuple[str, str | bytes | None]
@@ -41,13 +42,12 @@ class UniqueCount:
     @property
     def value(self) -> bytes:
         """JSON, as in docs/asyncapi.yaml."""
-        at = self.published_at.astimezone(UTC).isoformat(timespec="milliseconds")
         return json.dumps(
             {
                 "minute": str(self.minute),
                 "unique": self.stats.unique,
                 "total": self.stats.total,
-                "published_at": at.replace("+00:00", "Z"),
+                "published_at": timestamp(self.published_at),
             }
         ).encode()
 
