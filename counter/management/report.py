@@ -12,6 +12,8 @@ class ReportCommand(BaseCommand):
     """The base of commands that only report: a subclass implements `report`, and this prints it."""
 
     requires_system_checks = ()
+    status = 0
+    """The exit status, once `report` has returned."""
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,6 +26,8 @@ class ReportCommand(BaseCommand):
         except RedisError as error:
             raise CommandError(f"Redis does not answer: {error}") from error
         self.stdout.write(json.dumps(facts) if options["json"] else text)
+        if self.status:
+            raise SystemExit(self.status)
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """What there is to say: for programs, and for people."""

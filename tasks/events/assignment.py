@@ -1,10 +1,10 @@
 """Assignment: the partitions of `requests` that are ours, as far as anyone knows, and where each stands."""
 
-import logging
 import time
 from collections.abc import Collection, Iterator
 
 import redis
+import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from redis.exceptions import RedisError
 
@@ -17,7 +17,7 @@ from tasks.kafka.errors import KafkaAway
 from tasks.publishing.published_log import NoTopic, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 ASK_SECONDS = 5.0
 """For an answer of the brokers about a partition."""
@@ -70,7 +70,7 @@ class Assignment:
     def skip_lost(self, partition: int) -> None:
         """Go on with what Kafka still has: the rest is lost."""
         low, _ = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
-        logger.error("partition %d: events are lost; going on at offset %d", partition, low)
+        logger.error("events are lost, going on with what Kafka has", partition=partition, offset=low)
         self._progress.skip(partition, low)
         self.read_again(partition)
 
@@ -78,14 +78,14 @@ class Assignment:
         """Count none of it any more, and with that hold publishing, until an operator has spoken."""
         reading = self._readings.pop(partition, None)
         logger.error(
-            "partition %d has no offset %s (any more): it is not counted, see docs/operations.md",
-            partition,
-            reading and reading.next,
+            "the offset is out of the log: the partition is not counted, see docs/operations.md",
+            partition=partition,
+            offset=reading and reading.next,
         )
 
     def rest(self, partitions: Collection[int]) -> None:
         """Read none of these for a while: Redis does not take their events, but those of others."""
-        logger.warning("Redis is crowded: partitions %s are ahead, and wait for others", sorted(partitions))
+        logger.warning("Redis is crowded: partitions wait for others", partitions=sorted(partitions))
         self._consumer.pause([TopicPartition(REQUESTS, partition) for partition in partitions])
         self._resting |= set(partitions)
         self._rest_ends = time.monotonic() + REST_SECONDS

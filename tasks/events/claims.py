@@ -1,8 +1,9 @@
 """Claims: which events of a partition to count next, and in which minute. Nothing here asks a server."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from counter.kafka.requests import Records, Stretch, stretches
 from counter.minute import Minute
@@ -11,7 +12,7 @@ from counter.store.offsets import Claim, Position
 from tasks import metrics
 from tasks.publishing.records import UniqueCount
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -56,7 +57,12 @@ class Seals:
         published = self.published
         if published and partition < published.partitions and minute <= published.minute:
             return minute, []
-        logger.warning("%d events of %s count in %s: it was sealed before", len(ids), minute, sealed + 1)
+        logger.warning(
+            "events of a sealed minute count in a later one",
+            events=len(ids),
+            minute=str(minute),
+            later=str(sealed + 1),
+        )
         return sealed + 1, ids
 
 
@@ -69,7 +75,7 @@ def claims(reading: Reading, records: Records, buckets: Sequence[Bucket], seals:
     for stretch in stretches(records, reading.time, cuts):
         if stretch.unreadable:
             metrics.UNREADABLE.inc(stretch.unreadable)
-            logger.error("partition %d: %d records are not Tally's", reading.partition, stretch.unreadable)
+            logger.error("records are not Tally's", partition=reading.partition, records=stretch.unreadable)
         yield from _of_stretch(reading, stretch, buckets, seals)
         reading.next, reading.time = stretch.end, stretch.time
 

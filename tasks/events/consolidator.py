@@ -11,12 +11,12 @@ look where the partition stands, and read again from there.
 5  hint     a minute has been read to its end by all: have it flushed
 """
 
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 
 import redis
+import structlog
 from confluent_kafka import Consumer, KafkaError
 
 from counter.kafka.client import client_config
@@ -28,7 +28,7 @@ from tasks.events.claims import Reading, Seals, claims
 from tasks.events.hint import Hint
 from tasks.events.waiting import Stopped, Waiting
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 GROUP = "tally-consolidate"
 SESSION_MS = 6_000
@@ -109,7 +109,7 @@ class Consolidator:
         partition, next = reading.partition, reading.next
         if found == next or (partition, next) in self._gaps:
             return True
-        logger.warning("partition %d: offset %d came after %d, reading again", partition, found, next)
+        logger.warning("an offset is missing, reading again", partition=partition, missing=next, found=found)
         self._gaps.add((partition, next))
         self._assignment.read_again(partition)
         return False

@@ -1,8 +1,8 @@
 """Markers: the records that show an idle partition of `requests` that a minute is over."""
 
-import logging
 import time
 
+import structlog
 from celery import shared_task
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from redis.exceptions import RedisError
@@ -14,11 +14,9 @@ from counter.mode import is_event_mode
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.task_names import MARK
+from counter.ticks import EARLY_SECONDS
 
-logger = logging.getLogger(__name__)
-
-EARLY_SECONDS = 5
-"""A tick this much before the minute's end was meant for it."""
+logger = structlog.get_logger(__name__)
 
 ASK_SECONDS = 5.0
 TIMEOUT_MS = 5_000
@@ -70,4 +68,4 @@ def mark_minute() -> None:
         if is_event_mode() or store.event_buckets():
             mark(Minute.at(store.now() + EARLY_SECONDS))
     except (NotMarked, RedisError) as error:
-        logger.warning("no marker: %s", error)
+        logger.warning("no marker", error=str(error))

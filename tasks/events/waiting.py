@@ -1,9 +1,10 @@
 """Waiting: for what will come by itself, with one line in the log for each reason."""
 
-import logging
 import threading
 
-logger = logging.getLogger(__name__)
+import structlog
+
+logger = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 0.5
 """Between two looks for a Redis or a Kafka that is away."""
@@ -24,7 +25,7 @@ class Waiting:
         """One pause. Raises Stopped. The reason is logged when it is another one than before."""
         if reason != self._reason:
             self._reason = reason
-            logger.warning("%s", reason)
+            logger.warning("waiting", reason=reason)
         if self._stop.wait(PAUSE_SECONDS):
             raise Stopped
 

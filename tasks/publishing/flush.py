@@ -31,6 +31,7 @@ from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from counter.task_names import FLUSH
+from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.publishing import history
@@ -58,9 +59,6 @@ BUDGET_SECONDS = 240
 MAX_RETRIES = 5
 FIRST_RETRY_SECONDS = 1
 """Doubled each time: together the retries reach to the next tick, which begins anew."""
-
-EARLY_SECONDS = 5
-"""A tick this much before the minute's end was meant for it: the clocks of beat and Redis differ a little."""
 
 
 @dataclass(slots=True)

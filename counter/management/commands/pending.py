@@ -7,10 +7,9 @@ from typing import Any
 from typing_extensions import override
 
 from counter.management.report import ReportCommand
+from counter.management.table import table
 from counter.store.clients import connect
 from counter.store.pending import MAX_PAGE, Pending, PendingMinutes
-
-ROW = "{:<12}  {:<10}  {:>12}  {:>12}  {:>10}"
 
 
 class Command(ReportCommand):
@@ -22,11 +21,11 @@ class Command(ReportCommand):
     def report(self, **options: Any) -> tuple[Any, str]:
         minutes = list(_all())
         facts = [asdict(each) | {"minute": str(each.minute)} for each in minutes]
-        rows = [
-            ROW.format(str(each.minute), each.state, each.unique, each.total, f"{each.age_seconds:.0f} s")
+        rows = (
+            (str(each.minute), each.state, f"{each.unique:,}", f"{each.total:,}", f"{each.age_seconds:.0f} s")
             for each in minutes
-        ]
-        return facts, "\n".join([ROW.format("minute", "state", "unique", "total", "age"), *rows])
+        )
+        return facts, table(("minute", "state", "unique", "total", "age"), rows)
 
 
 def _all() -> Iterator[Pending]:

@@ -8,7 +8,7 @@ from typing_extensions import override
 from tasks.events.recount import CannotTell
 from tasks.events.replay import Replay
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
-from tasks.management.commands.audit_minutes import add_range, counting, minutes
+from tasks.management.counting import add_range, counting, minutes
 from tasks.publishing.published_log import NoTopic
 from tasks.publishing.records import BadRecord
 
