@@ -2,7 +2,9 @@
 
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import psutil
 import pytest
@@ -17,7 +19,7 @@ from embedded.leash import leashed
 from embedded.ports import free_port
 from embedded.tail import Tail
 from embedded.valkey import Valkey
-from tests.processes import Process, ServerProcess, run, wait_until
+from tests.processes import ROOT, Process, ServerProcess, run, wait_until
 
 
 def test_a_free_port_is_given_once_and_outgoing_connections_get_none() -> None:
@@ -26,6 +28,19 @@ def test_a_free_port_is_given_once_and_outgoing_connections_get_none() -> None:
     outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if outgoing.exists():
         assert max(ports) < int(outgoing.read_text().split()[0])
+
+
+def test_no_two_processes_that_run_at_once_are_given_the_same_port() -> None:
+    code = (
+        "from embedded.ports import free_port; print(*[free_port() for _ in range(500)], flush=True); input()"
+    )
+    with ExitStack() as stack:
+        others = [
+            stack.enter_context(Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, cwd=ROOT))
+            for _ in range(4)
+        ]
+        given = [port for other in others if other.stdout for port in other.stdout.readline().split()]
+    assert len(set(given)) == len(given) == 4 * 500
 
 
 def test_valkey_keeps_everything_over_kill_9(tmp_path: Path) -> None:
