@@ -1,18 +1,23 @@
-"""Settings of the test run: servers, ports and data of its own, for its processes as well."""
+"""Settings of a test process: servers, ports and data of its own, for the processes that it starts as well."""
 
 import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 from embedded.ports import free_port
 
-home = tempfile.mkdtemp(prefix="tally-test-")
-atexit.register(shutil.rmtree, home, ignore_errors=True)
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    home = Path(os.environ["TALLY_HOME"], worker)
+    home.mkdir()
+else:
+    home = Path(tempfile.mkdtemp(prefix="tally-test-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="project.settings",
     SECRET_KEY="only-for-tests",
-    TALLY_HOME=home,
+    TALLY_HOME=str(home),
     REDIS_PORT=str(free_port()),
     KAFKA_PORT=str(free_port()),
 )

@@ -31,9 +31,8 @@ def test_a_free_port_is_given_once_and_outgoing_connections_get_none() -> None:
 
 
 def test_no_two_processes_that_run_at_once_are_given_the_same_port() -> None:
-    code = (
-        "from embedded.ports import free_port; print(*[free_port() for _ in range(500)], flush=True); input()"
-    )
+    take = "print(*[free_port() for _ in range(500)], flush=True)"
+    code = f"import sys; from embedded.ports import free_port; {take}; sys.stdin.read()"
     with ExitStack() as stack:
         others = [
             stack.enter_context(Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, cwd=ROOT))
