@@ -1,23 +1,19 @@
-"""Settings of a test process: servers, ports and data of its own, for the processes that it starts as well."""
+"""Settings of a test process: servers, ports and data of its own, and so for those that it starts."""
 
 import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 from embedded.ports import free_port
 
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    home = Path(os.environ["TALLY_HOME"], worker)
-    home.mkdir()
-else:
-    home = Path(tempfile.mkdtemp(prefix="tally-test-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+outer = os.environ["TALLY_HOME"] if "PYTEST_XDIST_WORKER" in os.environ else None
+home = tempfile.mkdtemp(prefix="tally-test-", dir=outer)
+atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="project.settings",
     SECRET_KEY="only-for-tests",
-    TALLY_HOME=str(home),
+    TALLY_HOME=home,
     REDIS_PORT=str(free_port()),
     KAFKA_PORT=str(free_port()),
 )
