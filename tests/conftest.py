@@ -1,31 +1,21 @@
 import os
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import redis
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.commands.flush import Command as Flush
 from django.test import override_settings
 
-from counter import keys
 from counter.connection import connect
-from counter.kafka import REQUESTS
-from counter.layout import spread_over
 from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
-from tests.processes import ServerProcess, run, wait_until
+from tests.processes import HOME, ServerProcess, run
 from tests.proxy import Proxy, proxy_to, two_ways
+from tests.support.reset import empty, new_topics
 from tests.web import LANES, manage, serving
-
-HOME = Path(os.environ["TALLY_HOME"])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,19 +62,6 @@ def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
         yield client
 
 
-def is_empty(client: redis.Redis) -> bool:
-    """Whether nothing was written since then."""
-    names = {name.decode() for name in client.scan_iter()}
-    return names <= {keys.BUCKETS, *(bucket.layout for bucket in CountStore(client).learn())}
-
-
-def empty(client: redis.Redis) -> None:
-    """Forget everything but over how many buckets ids are spread."""
-    client.flushall()
-    if settings.REDIS_BUCKETS != 1:
-        spread_over(client, settings.REDIS_BUCKETS)
-
-
 @pytest.fixture
 def store(valkey: redis.Redis) -> CountStore:
     """The store over an empty Valkey."""
@@ -95,18 +72,6 @@ def store(valkey: redis.Redis) -> CountStore:
 def kafka(kafka_process: ServerProcess) -> None:
     """A Kafka with new, empty topics."""
     new_topics()
-
-
-def new_topics() -> None:
-    """Replace the topics by empty ones."""
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
-    for future in admin.delete_topics(list(topics)).values():
-        with suppress(KafkaException):  # there was none
-            future.result()
-    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
-    wait_until(lambda: len(create_topics()) == 2, "topics are made")
-    wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
 
 
 @pytest.fixture(scope="module", params=[1, 16], ids=["whole", "16 buckets"])

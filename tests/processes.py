@@ -16,6 +16,9 @@ START_SECONDS = 180
 
 POLL_SECONDS = 0.02
 BIN = Path(sys.executable).parent
+HOME = Path(os.environ["TALLY_HOME"])
+"""Where this test process, and what it starts, keeps its data and its logs."""
+
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = ROOT / "bin" / "tally"
 

@@ -22,6 +22,11 @@ from tests.processes import wait_until
 TIMEOUT_SECONDS = 30
 
 
+def at(minute: Minute, seconds: float = 0.0) -> float:
+    """Unix time, so many seconds after the minute's begin."""
+    return minute.start.timestamp() + seconds
+
+
 class Requests:
     """A new topic. A time that goes with the record stands for the broker's, so minutes can pass at will."""
 

@@ -4,10 +4,11 @@ import redis
 
 from counter.connection import connect
 from counter.progress import Progress
+from counter.store import CountStore, Stats
 from tasks.topics import create_topics
-from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess
 from tests.requests_topic import Requests
+from tests.support.reset import empty, is_empty
 
 SINKS = ("redis", "kafka")
 
@@ -55,3 +56,14 @@ class EventSink(Sink):
 
     def is_untouched(self, valkey: redis.Redis) -> bool:
         return self._topic.ends() == self._ends
+
+
+def counted(store: CountStore) -> dict[int, int]:
+    """id -> count over all minutes, and the stats must fit."""
+    counts: dict[int, int] = {}
+    for minute in store.pending():
+        of_minute = dict(count for chunk in store.counts(minute) for count in chunk)
+        assert store.stats([minute]) == [Stats(len(of_minute), sum(of_minute.values()))]
+        for id, count in of_minute.items():
+            counts[id] = counts.get(id, 0) + count
+    return counts

@@ -13,7 +13,7 @@ from counter.accepting import PATH
 from counter.store import CountStore, Stats
 from tests.directives import configured
 from tests.processes import ServerProcess, wait_until
-from tests.sinks import SINKS, EventSink, Sink
+from tests.sinks import SINKS, EventSink, Sink, counted
 from tests.web import LANES, serving
 
 # Buckets are the consolidator's affair in event mode: one lane shows it.
@@ -50,17 +50,6 @@ def client(url: str, sink: Sink, valkey: redis.Redis) -> Iterator[httpx.Client]:
         wait_until(lambda: client.get(PATH, params={"id": 0}).status_code == 200, "accepting")
         sink.forget(valkey)
         yield client
-
-
-def counted(store: CountStore) -> dict[int, int]:
-    """id -> count over all minutes, and the stats must fit."""
-    counts: dict[int, int] = {}
-    for minute in store.pending():
-        of_minute = dict(count for chunk in store.counts(minute) for count in chunk)
-        assert store.stats([minute]) == [Stats(len(of_minute), sum(of_minute.values()))]
-        for id, count in of_minute.items():
-            counts[id] = counts.get(id, 0) + count
-    return counts
 
 
 def is_failure(answer: httpx.Response, status: int) -> bool:

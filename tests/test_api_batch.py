@@ -19,11 +19,11 @@ from counter.id_batch import MAX_BODY
 from counter.id_batch import PATH as BATCH
 from counter.store import CountStore
 from tasks.flush import Flush
-from tests.conftest import empty, is_empty
 from tests.directives import configured, used_memory
 from tests.processes import ServerProcess, wait_until
 from tests.reading import id_counts
-from tests.test_accept_call import counted
+from tests.sinks import counted
+from tests.support.reset import empty, is_empty
 from tests.web import metric, serving
 
 BAD = 'tally_refused_calls_total{reason="bad_call"}'

@@ -14,7 +14,7 @@ from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store import CountStore
 from tests.processes import ServerProcess
-from tests.test_flush import accept
+from tests.support.flushing import accept
 
 pytestmark = pytest.mark.django_db
 

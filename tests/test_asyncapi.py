@@ -20,7 +20,7 @@ from tasks.markers import mark
 from tasks.topics import create_topics
 from tests.processes import ROOT
 from tests.reading import records
-from tests.test_flush import accept, next_minute, publish_one, run
+from tests.support.flushing import accept, next_minute, publish_one, run
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = {"unique-counts": "uniqueCount", "id-counts": "idCount"}

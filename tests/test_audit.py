@@ -14,8 +14,8 @@ from counter.store import CountStore
 from tasks.flush import Flush
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 from tests.reading import records, wait_for_markers
-from tests.requests_topic import Requests
-from tests.test_consolidator import at
+from tests.requests_topic import Requests, at
+from tests.support.audit import audit
 
 pytestmark = pytest.mark.django_db
 MINUTES = 4
@@ -38,16 +38,6 @@ def first(topic: Requests, valkey: redis.Redis) -> Minute:
     topic.mark(at(first + MINUTES))
     topic.count(valkey)
     return first
-
-
-def audit(*arguments: str) -> tuple[int, str]:
-    """Its exit status, and what it wrote."""
-    output = StringIO()
-    try:
-        call_command("audit", *arguments, stdout=output, stderr=output)
-    except SystemExit as end:
-        return int(end.code or 0), output.getvalue()
-    return 0, output.getvalue()
 
 
 def publish(store: CountStore) -> None:

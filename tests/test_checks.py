@@ -12,9 +12,8 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from embedded.ports import free_port
-from tests.conftest import HOME
 from tests.directives import configured
-from tests.processes import BIN, ROOT, Process, run, wait_until
+from tests.processes import BIN, HOME, ROOT, Process, run, wait_until
 from tests.web import manage, serving
 
 

@@ -16,7 +16,7 @@ from counter.recorder import Recorder
 from counter.store import CountStore, Stats
 from counter.strays import Stray, Strays
 from tests.reading import id_counts, unique_counts
-from tests.test_flush import accept, next_minute, publish_one
+from tests.support.flushing import accept, next_minute, publish_one
 
 
 def command(*arguments: str) -> str:

@@ -19,7 +19,7 @@ from tests.checker import Calls, verify
 from tests.directives import configured, used_memory
 from tests.processes import DEADLINE_SECONDS, wait_until
 from tests.reading import unique_counts
-from tests.requests_topic import Requests, consolidating
+from tests.requests_topic import Requests, at, consolidating
 
 pytestmark = pytest.mark.django_db
 
@@ -34,10 +34,6 @@ def topic(kafka: None, settings: Settings, valkey: redis.Redis) -> Requests:
 def first() -> Minute:
     """A minute that was over long ago."""
     return Minute.at(time.time()) - 30
-
-
-def at(minute: Minute, seconds: float = 0.0) -> float:
-    return minute.start.timestamp() + seconds
 
 
 def counts(store: CountStore, minute: Minute) -> dict[int, int]:

@@ -21,9 +21,8 @@ from tasks.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.processes import wait_until
 from tests.reading import unique_counts
-from tests.requests_topic import Requests, consolidating
-from tests.test_consolidator import at
-from tests.test_flush import pass_time
+from tests.requests_topic import Requests, at, consolidating
+from tests.support.flushing import pass_time
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from counter.store import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
 from tests.processes import BIN, LAUNCHER, Process, run, tally, wait_until
-from tests.test_flush import accept, next_minute
+from tests.support.flushing import accept, next_minute
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 

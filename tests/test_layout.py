@@ -20,7 +20,7 @@ from tasks.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.load import Load
 from tests.reading import unique_counts
-from tests.test_flush import next_minute, pass_time
+from tests.support.flushing import next_minute, pass_time
 from tests.web import serving
 
 NUMBERS = [(1, 16), (16, 1), (16, 32), (32, 16)]

@@ -16,18 +16,14 @@ from counter.connection import connect
 from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from counter.store import CountStore
 from project.celery import app
-from tests.conftest import HOME, new_topics
-from tests.processes import BIN, Process, ServerProcess, run, run_python, wait_until
-from tests.test_flush import accept, next_minute
+from tests.processes import BIN, HOME, Process, ServerProcess, run, run_python, wait_until
+from tests.support.flushing import accept, next_minute
+from tests.support.logs import lines
+from tests.support.reset import new_topics
 from tests.web import manage, serving
 
 ACCEPT = "/api/verve/accept"
 SECRETS = {"ACCEPT_TOKEN": "open-sesame-42", "SECRET_KEY": 'a "quoted" signing key'}
-
-
-def lines(log: Path) -> list[dict[str, Any]]:
-    """All of them: one that is not JSON fails. The last may not be complete yet."""
-    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def celery(log: str, *command: str, **env: str) -> Process:

@@ -19,12 +19,11 @@ from counter.minute import Minute
 from counter.progress import Claim
 from counter.store import CountStore
 from embedded.ports import free_port
-from tests.conftest import HOME
 from tests.directives import configured
 from tests.needs import program
-from tests.processes import ROOT, Process, ServerProcess, run, wait_until
-from tests.test_flush import accept, next_minute, publish_one
-from tests.test_flush import run as run_flush
+from tests.processes import HOME, ROOT, Process, ServerProcess, run, wait_until
+from tests.support.flushing import accept, next_minute, publish_one
+from tests.support.flushing import run as run_flush
 from tests.web import serving
 
 RULES = ROOT / "ops" / "prometheus" / "tally.rules.yml"

@@ -12,7 +12,7 @@ from tasks import history
 from tasks.management.commands import rebuild_history
 from tasks.published_log import Published
 from tests.processes import ServerProcess
-from tests.test_flush import accept, next_minute, run, send
+from tests.support.flushing import accept, next_minute, run, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

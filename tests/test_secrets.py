@@ -12,8 +12,7 @@ import httpx
 import pytest
 
 from embedded.ports import free_port
-from tests.conftest import HOME
-from tests.processes import BIN, LAUNCHER, Process, run, tally, wait_until
+from tests.processes import BIN, HOME, LAUNCHER, Process, run, tally, wait_until
 from tests.web import serving
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))

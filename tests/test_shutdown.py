@@ -14,9 +14,8 @@ from counter.accepting import PATH
 from counter.store import CountStore
 from embedded.ports import free_port
 from tests.checker import verify_waiting
-from tests.conftest import HOME
 from tests.load import Load
-from tests.processes import Process, ServerProcess, run, tally, wait_until
+from tests.processes import HOME, Process, ServerProcess, run, tally, wait_until
 
 CALLS = 50
 

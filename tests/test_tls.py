@@ -38,7 +38,7 @@ from tests.needs import program
 from tests.postgres import USER, Postgres
 from tests.processes import BIN, ROOT, Process, ServerProcess, run, tally, wait_until
 from tests.secure_kafka import SecureKafka
-from tests.test_callbacks import ok, receiving
+from tests.support.endpoint import ok, receiving
 from tests.web import manage, metric, serving
 
 PASSWORD = "not-to-be-seen"  # of every role, everywhere

@@ -20,13 +20,13 @@ from embedded.ports import free_port
 from project.celery import app
 from tests.certificates import Authority
 from tests.checker import Calls, verify
-from tests.conftest import new_topics
 from tests.load import Load, kill_with_calls
 from tests.nginx import Nginx
 from tests.postgres import Postgres, running
 from tests.processes import Process, ServerProcess, run, tally, wait_until
 from tests.prometheus import Prometheus
-from tests.test_callbacks import ok, receiving
+from tests.support.endpoint import ok, receiving
+from tests.support.reset import new_topics
 from tests.web import manage, metric
 
 # bin/tally's own name for each.

@@ -15,10 +15,9 @@ from counter.jobs import CALLBACK_QUEUE, FLUSH
 from counter.store import CountStore
 from project.celery import app
 from tests.collector import Collector, collecting
-from tests.conftest import HOME
-from tests.processes import BIN, Process, run, run_python, wait_until
-from tests.test_flush import accept, next_minute
-from tests.test_logs import lines
+from tests.processes import BIN, HOME, Process, run, run_python, wait_until
+from tests.support.flushing import accept, next_minute
+from tests.support.logs import lines
 from tests.web import manage, serving
 
 ACCEPT = "/api/verve/accept"

@@ -8,7 +8,7 @@ import redis
 
 from counter.store import CountStore
 from tests.reading import id_counts, unique_counts
-from tests.test_flush import run
+from tests.support.flushing import run
 from tests.web import manage
 
 # In the words of the contract, and not by any code of this version.

@@ -15,8 +15,8 @@ from counter.connection import connect
 from counter.minute import Minute
 from counter.store import CountStore
 from embedded.ports import free_port
-from tests.conftest import HOME, new_topics
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
+from tests.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.reset import new_topics
 from tests.web import manage
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")

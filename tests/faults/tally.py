@@ -15,8 +15,7 @@ from counter.recorder import Recorder
 from counter.store import CountStore
 from project.celery import app
 from tests.checker import Calls, verify
-from tests.conftest import HOME
-from tests.processes import BIN, Process, wait_until
+from tests.processes import BIN, HOME, Process, wait_until
 
 IDS = range(1100)
 """Two chunks of a settle."""

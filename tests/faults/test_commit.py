@@ -20,11 +20,11 @@ from tasks.publisher import TRANSACTIONAL_ID
 from tasks.records import UniqueCount
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.watermark import Halt
-from tests.conftest import new_topics
 from tests.faults.tally import Tally
 from tests.processes import wait_until
 from tests.proxy import END_TXN, Cut, Proxy, Rule, Towards, kafka_requests
 from tests.reading import id_counts, unique_counts
+from tests.support.reset import new_topics
 
 pytestmark = pytest.mark.django_db
 

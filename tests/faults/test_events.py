@@ -26,11 +26,11 @@ from counter.store import CountStore
 from project.celery import app
 from tasks.consolidator import GROUP, SESSION_MS
 from tests.checker import Calls, verify
-from tests.conftest import HOME, new_topics
 from tests.faults.tally import Worker
-from tests.processes import Process, ServerProcess, run, wait_until
+from tests.processes import HOME, Process, ServerProcess, run, wait_until
 from tests.requests_topic import Requests
-from tests.test_audit import audit
+from tests.support.audit import audit
+from tests.support.reset import new_topics
 from tests.web import manage_command
 
 IDS = 500

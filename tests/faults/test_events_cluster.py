@@ -18,9 +18,8 @@ from tasks.flush import Flush
 from tests.checker import Calls, verify
 from tests.cluster import ValkeyCluster, running
 from tests.processes import ServerProcess, wait_until
-from tests.requests_topic import Requests, consolidating
-from tests.test_audit import audit
-from tests.test_consolidator import at
+from tests.requests_topic import Requests, at, consolidating
+from tests.support.audit import audit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -17,10 +17,9 @@ from counter.minute import Minute
 from project.celery import app
 from tests.checker import verify_waiting
 from tests.clocks import skewed
-from tests.conftest import HOME
 from tests.faults.tally import Tally, Worker
 from tests.load import Load
-from tests.processes import BIN, Process, run, wait_until
+from tests.processes import BIN, HOME, Process, run, wait_until
 from tests.web import serving
 
 CALLS = 200

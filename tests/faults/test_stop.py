@@ -5,10 +5,9 @@ from signal import SIGTERM
 import pytest
 
 from counter import keys
-from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.processes import BIN, Process, run, wait_until
+from tests.processes import BIN, HOME, Process, run, wait_until
 from tests.reading import unique_counts
 
 

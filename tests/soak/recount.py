@@ -11,7 +11,7 @@ from tasks.markers import mark
 from tasks.recount import read_ends
 from tests.processes import wait_until
 from tests.requests_topic import consolidating
-from tests.test_audit import audit
+from tests.support.audit import audit
 
 ID = 10**12
 """No caller uses it."""
