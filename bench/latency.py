@@ -58,7 +58,7 @@ def measure_flush(backing: Backing, seconds: float, ids: int) -> dict[str, Attac
             attack(attacked.url, RATE, WARM_UP_SECONDS)
             _fill(ids)
             say(while_(FLUSH, name))
-            command = [sys.executable, "manage.py", "flush"]
+            command = [sys.executable, "manage.py", "publish"]
             with Popen(command, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as flusher:
                 seen[while_(FLUSH, name)] = attack(attacked.url, RATE, seconds)
                 if flusher.poll() is not None:

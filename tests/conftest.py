@@ -3,12 +3,10 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from django.core.management import call_command
-from django.core.management.commands.flush import Command as Flush
 from django.test import override_settings
 
-from counter.connection import connect
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -16,18 +14,6 @@ from tests.processes import HOME, ServerProcess, run
 from tests.proxy import Proxy, proxy_to, two_ways
 from tests.support.reset import empty, new_topics
 from tests.web import LANES, manage, serving
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _djangos_own_flush() -> Iterator[None]:
-    """Django's tests empty the database with a command `flush`; let it be Django's, not Tally's."""
-
-    def call(name: str, **options: object) -> None:
-        call_command(Flush() if name == "flush" else name, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("django.test.testcases.call_command", call)
-        yield
 
 
 @pytest.fixture(scope="session")

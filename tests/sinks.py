@@ -2,10 +2,10 @@
 
 import redis
 
-from counter.connection import connect
-from counter.progress import Progress
-from counter.store import CountStore, Stats
-from tasks.topics import create_topics
+from counter.store.clients import connect
+from counter.store.counts import CountStore, Stats
+from counter.store.offsets import Progress
+from tasks.kafka.topics import create_topics
 from tests.processes import ServerProcess
 from tests.requests_topic import Requests
 from tests.support.reset import empty, is_empty

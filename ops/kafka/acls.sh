@@ -27,7 +27,7 @@ set -eu
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --topic unique-counts
 "$@" --add --allow-principal User:tally-consolidator --operation Describe --group tally-log
 
-# Only reads: manage.py audit.
+# Only reads: manage.py audit_minutes.
 for topic in requests unique-counts id-counts; do
   "$@" --add --allow-principal User:tally-audit --operation Read --operation Describe --topic "$topic"
 done

@@ -1,4 +1,4 @@
-"""`manage.py audit`, run in this process."""
+"""`manage.py audit_minutes`, run in this process."""
 
 from io import StringIO
 
@@ -9,7 +9,7 @@ def audit(*arguments: str) -> tuple[int, str]:
     """Its exit status, and what it wrote."""
     output = StringIO()
     try:
-        call_command("audit", *arguments, stdout=output, stderr=output)
+        call_command("audit_minutes", *arguments, stdout=output, stderr=output)
     except SystemExit as end:
         return int(end.code or 0), output.getvalue()
     return 0, output.getvalue()

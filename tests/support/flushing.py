@@ -6,17 +6,17 @@ import pytest
 from confluent_kafka import Producer
 from django.conf import settings
 
-from counter.connection import connect_for_accept
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks.flush import Flush
-from tasks.topics import UNIQUE_COUNTS
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.publishing.flush import Flush
 
 
 def accept(store: CountStore, *ids: int) -> Minute:
     """Count the ids in the minute that is current now; which one it was."""
-    return Recorder(connect_for_accept()).record(ids).minute
+    return SyncWriter(connect_for_accept()).record(ids).minute
 
 
 def next_minute(store: CountStore) -> None:
@@ -43,7 +43,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the clocks of Redis and of the worker say so, for the flush."""
     clocks, clock = CountStore.clocks, time.time
     monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
-    monkeypatch.setattr("tasks.watermark.time.time", lambda: clock() + seconds)
+    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: clock() + seconds)
 
 
 def send(value: bytes, key: bytes) -> None:

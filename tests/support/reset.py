@@ -7,11 +7,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
-from counter import keys
-from counter.kafka import REQUESTS
-from counter.layout import spread_over
-from counter.store import CountStore
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from counter.kafka.client import REQUESTS
+from counter.store import keys
+from counter.store.counts import CountStore
+from counter.store.rebucketing import spread_over
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.processes import wait_until
 
 

@@ -1,0 +1,93 @@
+"""Claims: which events of a partition to count next, and in which minute. Nothing here asks a server."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from counter.kafka.requests import Records, Stretch, stretches
+from counter.minute import Minute
+from counter.store.keys import Bucket, spread
+from counter.store.offsets import Claim, Position
+from tasks import metrics
+from tasks.publishing.records import UniqueCount
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reading:
+    """Where the reading of a partition stands."""
+
+    partition: int
+    next: int
+    """Offset"""
+    time: int
+    """The highest append time before it, in milliseconds"""
+    positions: list[Position]
+    """Bucket by bucket; one may be further than `next`"""
+
+    @classmethod
+    def at(cls, partition: int, positions: list[Position]) -> "Reading":
+        """From the position that is furthest behind."""
+        first = min(positions, key=lambda position: position.next)
+        return cls(partition, first.next, first.time, positions)
+
+
+@dataclass(slots=True)
+class Seals:
+    """The minutes that take no more events, as far as refusals have told."""
+
+    sealed: dict[Bucket, Minute] = field(default_factory=dict)
+    published: UniqueCount | None = None
+    """The last record of `unique-counts`"""
+
+    def place(
+        self, bucket: Bucket, partition: int, minute: Minute, ids: list[int]
+    ) -> tuple[Minute, list[int]]:
+        """Where to count these ids of a minute, and which of them.
+
+        A minute is sealed before it has been read to its end only by force, or where Redis came back from a
+        backup and is read again. In the second case they are in the topic already: the record of the last
+        minute says whether that was read to its end. In the first they count in the next minute.
+        """
+        sealed = self.sealed.get(bucket)
+        if not sealed or minute > sealed or not ids:
+            return minute, ids
+        published = self.published
+        if published and partition < published.partitions and minute <= published.minute:
+            return minute, []
+        logger.warning("%d events of %s count in %s: it was sealed before", len(ids), minute, sealed + 1)
+        return sealed + 1, ids
+
+
+def claims(reading: Reading, records: Records, buckets: Sequence[Bucket], seals: Seals) -> Iterator[Claim]:
+    """What to claim of records that begin at `reading.next`; the reading moves on with each stretch of them.
+
+    No claim goes over a position: a bucket has counted all of a claim, or nothing.
+    """
+    cuts = sorted({position.next for position in reading.positions})
+    for stretch in stretches(records, reading.time, cuts):
+        if stretch.unreadable:
+            metrics.UNREADABLE.inc(stretch.unreadable)
+            logger.error("partition %d: %d records are not Tally's", reading.partition, stretch.unreadable)
+        yield from _of_stretch(reading, stretch, buckets, seals)
+        reading.next, reading.time = stretch.end, stretch.time
+
+
+def _of_stretch(
+    reading: Reading, stretch: Stretch, buckets: Sequence[Bucket], seals: Seals
+) -> Iterator[Claim]:
+    parts = zip(buckets, reading.positions, _spread(stretch.ids, len(buckets)), strict=True)
+    for bucket, position, part in parts:
+        if position.next < stretch.end:
+            minute, ids = seals.place(bucket, reading.partition, stretch.minute, part)
+            yield Claim(bucket, reading.partition, reading.next, stretch.end, stretch.time, minute, ids)
+
+
+def _spread(ids: list[int], buckets: int) -> list[list[int]]:
+    if buckets == 1:
+        return [ids]
+    parts: list[list[int]] = [[] for _ in range(buckets)]
+    for id in ids:
+        parts[spread(id, buckets)].append(id)
+    return parts

@@ -1,0 +1,153 @@
+"""The consolidator: counts the events of `requests`, as many of them at once as there are partitions.
+
+Where a partition goes on is kept in Redis beside the counts, and moved on by the very script that counts. So
+there is one way out of every doubt (a crash, another consumer, a lost connection, a Redis that was restored):
+look where the partition stands, and read again from there.
+
+1  assign   the partition is ours, as far as anyone can know: read it from where it stands in Redis
+2  poll     events and markers, up to so many
+3  count    in stretches of one minute: each is claimed with its offsets, and refused unless they are next
+4  again    whatever was refused or unanswered: 1; where Redis is crowded, with a rest for partitions ahead
+5  hint     a minute has been read to its end by all: have it flushed
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import redis
+from confluent_kafka import Consumer, KafkaError
+
+from counter.kafka.client import client_config
+from counter.kafka.requests import Records
+from counter.store.offsets import Claim, Progress, Refusal
+from tasks import metrics
+from tasks.events.assignment import AWAY, Assignment, last_published
+from tasks.events.claims import Reading, Seals, claims
+from tasks.events.hint import Hint
+from tasks.events.waiting import Stopped, Waiting
+
+logger = logging.getLogger(__name__)
+
+GROUP = "tally-consolidate"
+SESSION_MS = 6_000
+"""A consumer that is dead or stopped for so long loses its partitions to the others."""
+
+REFRESH_MS = 10_000
+"""Within this time a partition that was added is known; until it is read, minutes wait."""
+
+BATCH = 10_000
+"""Events in hand: some ten scripts, sent together."""
+
+FETCH_BYTES = 100_000
+"""Compressed: some ten thousand events."""
+
+POLL_SECONDS = 0.1
+"""What a lonely event waits for company."""
+
+
+class Consolidator:
+    """Counts until `stop` is set. With `skip_lost` it goes on behind events that Kafka deleted uncounted."""
+
+    def __init__(self, client: redis.Redis, stop: threading.Event, *, skip_lost: bool = False) -> None:
+        self._stop = stop
+        self._skip_lost = skip_lost
+        self._waiting = Waiting(stop)
+        self._progress = Progress(client)
+        self._consumer = Consumer(_config())
+        self._assignment = Assignment(client, self._progress, self._consumer, self._waiting)
+        self._seals = Seals()
+        self._hint = Hint(self._progress)
+        self._gaps: set[tuple[int, int]] = set()
+        """(partition, offset) before which something seemed to be missing."""
+
+    def run(self) -> None:
+        """Until told to stop; then it leaves the group, so that others take over at once."""
+        self._assignment.subscribe()
+        try:
+            while not self._stop.is_set():
+                self._turn()
+        except Stopped:
+            pass
+        finally:
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        """2 to 5, once."""
+        self._assignment.resume()
+        records: dict[int, Records] = defaultdict(Records)
+        for message in self._consumer.consume(BATCH, POLL_SECONDS):
+            if error := message.error():
+                self._look_at(error, message.partition())
+            else:
+                records[message.partition() or 0].add(message)
+        found = [claim for partition, of in records.items() for claim in self._claims(partition, of)]
+        if found:
+            self._count(found)
+            self._hint.look(self._assignment.times())
+
+    def _look_at(self, error: KafkaError, partition: int | None) -> None:
+        if error.code() != KafkaError._AUTO_OFFSET_RESET or partition is None:
+            self._waiting.pause(f"Kafka: {error.str()}")
+        elif self._skip_lost:
+            self._assignment.skip_lost(partition)
+        else:
+            self._assignment.stop(partition)
+
+    def _claims(self, partition: int, records: Records) -> Iterator[Claim]:
+        """3: what to claim, if these are the next records."""
+        reading = self._assignment.reading(partition)
+        if not reading:
+            return
+        records.drop_before(reading.next)
+        if records.offsets and self._follows(reading, records.offsets[0]):
+            yield from claims(reading, records, self._progress.buckets, self._seals)
+
+    def _follows(self, reading: Reading, found: int) -> bool:
+        """Whether nothing is missing before the record that was found: where it seems so, look again."""
+        partition, next = reading.partition, reading.next
+        if found == next or (partition, next) in self._gaps:
+            return True
+        logger.warning("partition %d: offset %d came after %d, reading again", partition, found, next)
+        self._gaps.add((partition, next))
+        self._assignment.read_again(partition)
+        return False
+
+    def _count(self, claims: list[Claim]) -> None:
+        try:
+            refusals = self._progress.count(claims)
+            if any(refusal.sealed for refusal in refusals):
+                self._seals.published = last_published()
+        except AWAY as error:
+            self._waiting.pause(f"counting waits: {error}")
+            again, ahead = {claim.partition for claim in claims}, set[int]()
+        else:
+            self._waiting.is_over()
+            again, ahead = self._learn(claims, refusals)
+        for partition in again:
+            self._assignment.read_again(partition)
+        if ahead:
+            self._assignment.rest(ahead)
+
+    def _learn(self, claims: list[Claim], refusals: list[Refusal]) -> tuple[set[int], set[int]]:
+        """4: the partitions to read again, and those of them that are ahead."""
+        self._seals.sealed |= {each.claim.bucket: each.sealed for each in refusals if each.sealed}
+        refused = {refusal.claim.partition for refusal in refusals}
+        metrics.CONSOLIDATED.inc(sum(len(each.ids) for each in claims if each.partition not in refused))
+        return refused, {refusal.claim.partition for refusal in refusals if refusal.is_ahead}
+
+
+def _config() -> dict[str, str | int | float | bool]:
+    return client_config() | {
+        "group.id": GROUP,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": SESSION_MS,
+        "auto.offset.reset": "error",
+        # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
+        "queued.min.messages": BATCH,
+        "max.partition.fetch.bytes": FETCH_BYTES,
+        # After a fetch that filled the queue; by default a second, in which it runs empty.
+        "fetch.queue.backoff.ms": 10,
+        "topic.metadata.refresh.interval.ms": REFRESH_MS,
+    }

@@ -1,0 +1,29 @@
+"""`manage.py last_published`."""
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from counter.management.report import ReportCommand
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.records import BadRecord
+
+
+class Command(ReportCommand):
+    """What the topic says."""
+
+    help = "Show the last published minute, read from Kafka."
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """The last committed record, and where it is."""
+        try:
+            with PublishedLog() as log:
+                last = log.last()
+        except (KafkaAway, NoTopic, BadRecord) as error:
+            raise CommandError(str(error)) from error
+        if not last:
+            return None, "nothing is published yet"
+        facts = json.loads(last.record.value) | {"offset": last.offset}
+        return facts, "\n".join(f"{name:<13} {value}" for name, value in facts.items())

@@ -1,0 +1,43 @@
+"""`manage.py publish`."""
+
+import time
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from counter.management.report import ReportCommand
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.store.pending import PendingMinutes, State
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
+
+PAUSE_SECONDS = 1.0
+"""Between two runs: what the first left is another flusher's work."""
+
+
+class Command(ReportCommand):
+    """The flush in the foreground. Standard error has its progress, one line a published minute."""
+
+    help = "Publish every closed minute now, idle ones too, and show the progress."
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """Returns when no closed minute is left, whoever published it."""
+        client, published = connect(), list[str]()
+        self._show_waiting(PendingMinutes(client))
+        try:
+            published += map(str, Flush(CountStore(client)).run().published)
+            while self._show_waiting(PendingMinutes(client)):
+                time.sleep(PAUSE_SECONDS)
+                published += map(str, Flush(CountStore(client)).run().published)
+        except Halt as error:
+            raise CommandError(f"publishing has stopped: {error}") from error
+        except (KafkaAway, StartOver) as error:
+            raise CommandError(f"the flush did not get through: {error}") from error
+        return {"published": published}, f"published {len(published)} minutes"
+
+    def _show_waiting(self, reader: PendingMinutes) -> int:
+        waiting = sum(each.state is not State.OPEN for each in reader.list())
+        self.stderr.write(f"{waiting} closed minutes wait")
+        return waiting
