@@ -10,10 +10,10 @@ from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.processes import HOME, ServerProcess, run
-from tests.proxy import Proxy, proxy_to, two_ways
+from tests.support.processes import HOME, ServerProcess, run
+from tests.support.proxy import Proxy, proxy_to, two_ways
 from tests.support.reset import empty, new_topics
-from tests.web import LANES, manage, serving
+from tests.support.web import LANES, manage, serving
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.processes import HOME, ROOT, ServerProcess, run
+from tests.support.processes import HOME, ROOT, ServerProcess, run
 from tests.support.reset import empty, new_topics
 
 

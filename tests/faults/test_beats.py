@@ -9,8 +9,8 @@ import redis
 
 from counter.minute import Minute
 from tests.faults.tally import Tally, Worker
-from tests.processes import BIN, HOME, Process, ServerProcess, run, wait_until
-from tests.reading import unique_counts
+from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.reading import unique_counts
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from pytest_django import Settings
 from counter.minute import Minute
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
-from tests.processes import HOME, ROOT
-from tests.requests_topic import Requests, at
+from tests.support.processes import HOME, ROOT
+from tests.support.requests_topic import Requests, at
 
 EXAMPLE = ROOT / "docs" / "examples" / "quixstreams"
 MINUTES, IDS = 5, 300

@@ -12,7 +12,7 @@ from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def is_empty(client: redis.Redis) -> bool:
