@@ -21,6 +21,7 @@ def test_what_is_taken_out_stands_there_once(mutant: Mutant) -> None:
 def test_the_test_that_must_notice_is_there(mutant: Mutant) -> None:
     for test in mutant.test.split():
         file, _, name = test.partition("::")
+        assert (ROOT / file).is_file()
         assert not name or name.partition("[")[0] in functions(ROOT / file)
 
 
