@@ -1,21 +1,26 @@
 """TCP ports of this machine."""
 
+import fcntl
 import os
 import secrets
 import socket
+import tempfile
+from pathlib import Path
 
 MAX_PORT = 65535
 LISTENING = range(10_000, 32_768)
 """Below what outgoing connections get (Linux: ip_local_port_range): a server may stop and start again."""
 
-_given: set[int] = set()
+BLOCK = 64
+"""How many ports a process reserves at once."""
+
+_reserved: list[int] = []
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now and that this process has not been given before."""
-    while (port := secrets.choice(LISTENING)) in _given or why_taken("127.0.0.1", port):
+    """A port of 127.0.0.1 that nobody listens on, given once, and to no process beside this one."""
+    while why_taken("127.0.0.1", port := _next()):
         pass
-    _given.add(port)
     return port
 
 
@@ -26,3 +31,24 @@ def why_taken(host: str, port: int) -> str | None:
     except OSError as error:
         return os.strerror(error.errno or 0)
     return None
+
+
+def _next() -> int:
+    while not _reserved:
+        block = LISTENING[(start := secrets.randbelow(len(LISTENING) // BLOCK) * BLOCK) : start + BLOCK]
+        if _reserve(block):
+            _reserved.extend(block)
+    return _reserved.pop()
+
+
+def _reserve(block: range) -> bool:
+    """Lock the block's file, until this process ends; False where another one has it."""
+    folder = Path(tempfile.gettempdir(), f"tally-ports-{os.getuid()}")
+    folder.mkdir(exist_ok=True)
+    file = os.open(folder / str(block[0]), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True

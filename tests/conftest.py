@@ -1,29 +1,19 @@
 import os
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import redis
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from django.conf import settings
 from django.test import override_settings
 
-from counter.kafka.client import REQUESTS
-from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
-from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
-from tests.processes import ServerProcess, run, wait_until
-from tests.proxy import Proxy, proxy_to, two_ways
-from tests.web import LANES, manage, serving
-
-HOME = Path(os.environ["TALLY_HOME"])
+from tests.support.processes import HOME, ServerProcess, run
+from tests.support.proxy import Proxy, proxy_to, two_ways
+from tests.support.reset import empty, new_topics
+from tests.support.web import LANES, manage, serving
 
 
 @pytest.fixture(scope="session")
@@ -58,19 +48,6 @@ def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
         yield client
 
 
-def is_empty(client: redis.Redis) -> bool:
-    """Whether nothing was written since then."""
-    names = {name.decode() for name in client.scan_iter()}
-    return names <= {keys.BUCKETS, *(bucket.layout for bucket in CountStore(client).learn())}
-
-
-def empty(client: redis.Redis) -> None:
-    """Forget everything but over how many buckets ids are spread."""
-    client.flushall()
-    if settings.REDIS_BUCKETS != 1:
-        spread_over(client, settings.REDIS_BUCKETS)
-
-
 @pytest.fixture
 def store(valkey: redis.Redis) -> CountStore:
     """The store over an empty Valkey."""
@@ -81,18 +58,6 @@ def store(valkey: redis.Redis) -> CountStore:
 def kafka(kafka_process: ServerProcess) -> None:
     """A Kafka with new, empty topics."""
     new_topics()
-
-
-def new_topics() -> None:
-    """Replace the topics by empty ones."""
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
-    for future in admin.delete_topics(list(topics)).values():
-        with suppress(KafkaException):  # there was none
-            future.result()
-    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
-    wait_until(lambda: len(create_topics()) == 2, "topics are made")
-    wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")
 
 
 @pytest.fixture(scope="module", params=[1, 16], ids=["whole", "16 buckets"])

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 TIMEOUT_SECONDS = 600
 FAILED = 1
@@ -36,9 +37,9 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
 SKEW = "tests/faults/test_skew.py::test_"
-FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
-EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
-TOPOLOGY, NGINX = "tests/test_topology.py::test_", "ops/nginx/tally.conf"
+FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.py"
+EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
+TOPOLOGY, NGINX = "tests/deployment/test_topology.py::test_", "ops/nginx/tally.conf"
 PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/transaction.py",
     "tasks/publishing/flush.py",
@@ -182,7 +183,7 @@ MUTANTS = (
     mutant(
         "accept.lua: the number is looked at before the minute",
         ACCEPT,
-        "tests/test_batcher.py::test_a_repeated_batch_counts_once_even_after_its_minute",
+        "tests/sinks/test_batcher.py::test_a_repeated_batch_counts_once_even_after_its_minute",
         (
             "if last and tonumber(ARGV[4]) <= tonumber(last) then",
             "if last and tonumber(ARGV[4]) <= tonumber(last)\n"
@@ -198,13 +199,13 @@ MUTANTS = (
     mutant(
         "a node with little memory left is asked by each script",
         "counter/sinks/redis/async_writer.py",
-        "tests/test_batcher.py::test_a_full_redis_refuses_the_calls_for_every_bucket",
+        "tests/sinks/test_batcher.py::test_a_full_redis_refuses_the_calls_for_every_bucket",
         ("each_asks=connection in self._full", "each_asks=False"),
     ),
     mutant(
         "only so many batches may wait",
         "counter/accepting/batch_path.py",
-        "tests/test_batch_path.py",
+        "tests/accepting/test_batch_path.py",
         ("if self._waiting_ids + ids > MAX_WAITING_IDS:", "if not self._sinks:"),
     ),
     mutant(
@@ -356,25 +357,25 @@ MUTANTS = (
     mutant(
         "buckets are not changed while events are counted",
         "counter/store/rebucketing.py",
-        "tests/test_event_mode.py::test_the_number_of_buckets_is_changed_outside_of_event_mode_alone",
+        "tests/events/test_event_mode.py::test_the_number_of_buckets_is_changed_outside_of_event_mode_alone",
         ("    if tags and tags != {bucket.tag for bucket in new}:", "    if False:"),
     ),
     mutant(
         "… nor while a consolidator begins",
         "counter/store/rebucketing.py",
-        "tests/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
+        "tests/events/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
         ("    _check_events(store, new)  # once more: a consolidator may just have begun\n", ""),
     ),
     mutant(
         "a consolidator with another number of buckets begins nothing",
         "tasks/events/assignment.py",
-        "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
+        "tests/events/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
         ("if why := misfit(self._client):", "if why := None:"),
     ),
     mutant(
         "minutes wait for events in another number of buckets",
         "tasks/publishing/watermark.py",
-        "tests/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
+        "tests/events/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
         ("if not store.event_buckets() and", "if not store.progress().positions() and"),
     ),
     mutant(
@@ -401,7 +402,7 @@ MUTANTS = (
     mutant(
         "events hold minutes back whatever ACCEPT_SINK says",
         "tasks/publishing/watermark.py",
-        "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
+        "tests/events/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
         ("if not store.event_buckets() and not is_event_mode():", "if not is_event_mode():"),
     ),
     mutant(
@@ -431,7 +432,7 @@ MUTANTS = (
     mutant(
         "event mode is left only when all is counted",
         "tasks/management/commands/leave_event_mode.py",
-        "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
+        "tests/events/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
         ("            if counted < end:", "            if False:"),
     ),
     mutant(
@@ -449,7 +450,7 @@ MUTANTS = (
     mutant(
         "HAProxy repeats only what no server has heard",
         "ops/haproxy/tally.cfg",
-        "tests/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
+        "tests/deployment/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
         ("retry-on conn-failure", "retry-on all-retryable-errors"),
     ),
     mutant(
@@ -467,13 +468,13 @@ MUTANTS = (
     mutant(
         "a web server whose workers do not hear SIGTERM ends",
         "bin/tally",
-        "tests/test_shutdown.py::test_it_ends_also_when_its_workers_have_not_heard_it",
+        "tests/deployment/test_shutdown.py::test_it_ends_also_when_its_workers_have_not_heard_it",
         (" --workers-kill-timeout 20", ""),
     ),
     mutant(
         "no part of an url that can't be read is shown",
         "project/environment.py",
-        "tests/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",
+        "tests/deployment/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",
         ("        except ValueError:", "        except ZeroDivisionError:"),
     ),
 )
@@ -484,12 +485,17 @@ def main() -> None:
     chosen = [mutant for mutant in MUTANTS if word in mutant.guard]
     survivors = 0
     print("| guard taken out | where | test | it |\n| --- | --- | --- | --- |", flush=True)
-    for mutant in chosen:
-        outcome = judge(mutant)
-        survivors += outcome != "fails"
-        tests = " ".join(f"`{name.partition('::')[2] or name}`" for name in mutant.test.split())
-        print(f"| {mutant.guard} | `{mutant.file}` | {tests} | {outcome} |", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as judges:
+        for mutant, outcome in zip(chosen, judges.map(judge, chosen), strict=True):
+            survivors += outcome != "fails"
+            print(row(mutant, outcome), flush=True)
     sys.exit(f"{survivors} of {len(chosen)} were not noticed" if survivors else 0)
+
+
+def row(mutant: Mutant, outcome: str) -> str:
+    """Of the table, as docs/faults.md has it."""
+    tests = " ".join(f"`{name.partition('::')[2] or name}`" for name in mutant.test.split())
+    return f"| {mutant.guard} | `{mutant.file}` | {tests} | {outcome} |"
 
 
 def judge(mutant: Mutant) -> str:
@@ -518,7 +524,19 @@ def tracked() -> Iterator[Path]:
 
 
 def run(tree: Path, tests: str) -> int:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", *tests.split()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n0",
+        "-x",
+        "-q",
+        "-m",
+        "",
+        "-p",
+        "no:cacheprovider",
+        *tests.split(),
+    ]
     with (tree / "pytest.log").open("w") as log:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""Settings of the test run: servers, ports and data of its own, for its processes as well."""
+"""Settings of a test process: servers, ports and data of its own, and so for those that it starts."""
 
 import atexit
 import os
@@ -7,7 +7,8 @@ import tempfile
 
 from embedded.ports import free_port
 
-home = tempfile.mkdtemp(prefix="tally-test-")
+outer = os.environ["TALLY_HOME"] if "PYTEST_XDIST_WORKER" in os.environ else None
+home = tempfile.mkdtemp(prefix="tally-test-", dir=outer)
 atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="project.settings",

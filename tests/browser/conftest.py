@@ -15,9 +15,9 @@ from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from embedded.ports import free_port
-from tests.conftest import HOME, new_topics
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.web import manage
+from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.reset import new_topics
+from tests.support.web import manage
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WAIT_MS = 60_000

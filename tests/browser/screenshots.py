@@ -20,8 +20,8 @@ from counter.accepting.accept_call import PATH
 from counter.minute import SECONDS, Minute
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tests.browser.conftest import System
-from tests.processes import ROOT, ServerProcess, wait_until
-from tests.web import manage
+from tests.support.processes import ROOT, ServerProcess, wait_until
+from tests.support.web import manage
 
 IMAGES = ROOT / "docs" / "images"
 WEEK = 7 * 24 * 60

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAIT_MS, System
-from tests.processes import ServerProcess
+from tests.support.processes import ServerProcess
 
 expect.set_options(timeout=WAIT_MS)
 

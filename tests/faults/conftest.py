@@ -12,10 +12,10 @@ from counter.store.clients import connect
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.conftest import HOME, empty, new_topics
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.processes import ROOT, ServerProcess, run
+from tests.support.processes import HOME, ROOT, ServerProcess, run
+from tests.support.reset import empty, new_topics
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,8 @@ from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.task_names import FLUSH
 from project.celery import app
-from tests.checker import Calls, verify
-from tests.conftest import HOME
-from tests.processes import BIN, Process, wait_until
+from tests.support.checker import Calls, verify
+from tests.support.processes import BIN, HOME, Process, wait_until
 
 IDS = range(1100)
 """Two chunks of a settle."""

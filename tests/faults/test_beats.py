@@ -8,10 +8,9 @@ import pytest
 import redis
 
 from counter.minute import Minute
-from tests.conftest import HOME
 from tests.faults.tally import Tally, Worker
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.reading import unique_counts
+from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.reading import unique_counts
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,11 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tasks.publishing.checkpoint import Halt
 from tasks.publishing.flush import Flush
-from tests.checker import verify
-from tests.clocks import of_file
 from tests.faults.tally import Tally
-from tests.processes import ServerProcess, run, wait_until
-from tests.reading import unique_counts
+from tests.support.checker import verify
+from tests.support.clocks import of_file
+from tests.support.processes import ServerProcess, run, wait_until
+from tests.support.reading import unique_counts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -21,12 +21,12 @@ from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
 from tasks.kafka.errors import KafkaAway, StartOver
 from tasks.publishing.flush import Flush
-from tests.checker import Calls, verify, verify_waiting
-from tests.cluster import NODE_TIMEOUT_MS, ValkeyCluster, running
-from tests.load import Load
-from tests.processes import ServerProcess, wait_until
-from tests.reading import unique_counts
-from tests.web import serving
+from tests.support.checker import Calls, verify, verify_waiting
+from tests.support.cluster import NODE_TIMEOUT_MS, ValkeyCluster, running
+from tests.support.load import Load
+from tests.support.processes import ServerProcess, wait_until
+from tests.support.reading import unique_counts
+from tests.support.web import serving
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from tests.cluster import ValkeyCluster, running
 from tests.faults.tally import Worker
 from tests.faults.test_commit import (
     proxy,
@@ -46,7 +45,8 @@ from tests.faults.test_zombies import (
     test_a_transaction_that_timed_out_is_begun_anew,
     test_an_overtaken_flusher_changes_nothing,
 )
-from tests.processes import run, wait_until
+from tests.support.cluster import ValkeyCluster, running
+from tests.support.processes import run, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

@@ -20,11 +20,11 @@ from tasks.publishing.checkpoint import Halt
 from tasks.publishing.flush import Flush
 from tasks.publishing.records import UniqueCount
 from tasks.publishing.transaction import TRANSACTIONAL_ID
-from tests.conftest import new_topics
 from tests.faults.tally import Tally
-from tests.processes import wait_until
-from tests.proxy import END_TXN, Cut, Proxy, Rule, Towards, kafka_requests
-from tests.reading import id_counts, unique_counts
+from tests.support.processes import wait_until
+from tests.support.proxy import END_TXN, Cut, Proxy, Rule, Towards, kafka_requests
+from tests.support.reading import id_counts, unique_counts
+from tests.support.reset import new_topics
 
 pytestmark = pytest.mark.django_db
 

@@ -25,13 +25,13 @@ from counter.store.counts import CountStore
 from counter.task_names import FLUSH
 from project.celery import app
 from tasks.events.consolidator import GROUP, SESSION_MS
-from tests.checker import Calls, verify
-from tests.conftest import HOME, new_topics
 from tests.faults.tally import Worker
-from tests.processes import Process, ServerProcess, run, wait_until
-from tests.requests_topic import Requests
-from tests.test_audit import audit
-from tests.web import manage_command
+from tests.support.audit import audit
+from tests.support.checker import Calls, verify
+from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
+from tests.support.requests_topic import Requests
+from tests.support.reset import new_topics
+from tests.support.web import manage_command
 
 IDS = 500
 PARTITIONS = 3

@@ -15,12 +15,11 @@ from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
 from tasks.kafka.errors import KafkaAway, StartOver
 from tasks.publishing.flush import Flush
-from tests.checker import Calls, verify
-from tests.cluster import ValkeyCluster, running
-from tests.processes import ServerProcess, wait_until
-from tests.requests_topic import Requests, consolidating
-from tests.test_audit import audit
-from tests.test_consolidator import at
+from tests.support.audit import audit
+from tests.support.checker import Calls, verify
+from tests.support.cluster import ValkeyCluster, running
+from tests.support.processes import ServerProcess, wait_until
+from tests.support.requests_topic import Requests, at, consolidating
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.processes import ServerProcess, wait_until
+from tests.support.processes import ServerProcess, wait_until
 
 GOT_NOT_THROUGH = "did not get through"
 

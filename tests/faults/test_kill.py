@@ -8,11 +8,11 @@ import pytest
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CountStore
-from tests.checker import verify
-from tests.conftest import empty, new_topics
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker, is_alive
-from tests.processes import wait_until
+from tests.support.checker import verify
+from tests.support.processes import wait_until
+from tests.support.reset import empty, new_topics
 
 CALLS = {
     "1.lock": ["SET"],

@@ -9,8 +9,8 @@ from redis.exceptions import OutOfMemoryError
 
 from counter.sinks.outcome import Unavailable
 from tasks.publishing.flush import Flush
-from tests.directives import configured, used_memory
 from tests.faults.tally import Tally, Worker
+from tests.support.directives import configured, used_memory
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from counter.task_names import FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.faults.tally import Tally, Worker
-from tests.processes import run, wait_until
+from tests.support.processes import run, wait_until
 
 
 @pytest.fixture

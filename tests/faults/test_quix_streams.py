@@ -13,10 +13,8 @@ from pytest_django import Settings
 from counter.minute import Minute
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
-from tests.conftest import HOME
-from tests.processes import ROOT
-from tests.requests_topic import Requests
-from tests.test_consolidator import at
+from tests.support.processes import HOME, ROOT
+from tests.support.requests_topic import Requests, at
 
 EXAMPLE = ROOT / "docs" / "examples" / "quixstreams"
 MINUTES, IDS = 5, 300

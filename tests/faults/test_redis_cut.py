@@ -15,9 +15,9 @@ from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
-from tests.checker import Calls, verify_waiting
-from tests.processes import ServerProcess
-from tests.proxy import Cut, Proxy, Towards, proxy_to
+from tests.support.checker import Calls, verify_waiting
+from tests.support.processes import ServerProcess
+from tests.support.proxy import Cut, Proxy, Towards, proxy_to
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from embedded.valkey import Valkey
 from tasks.publishing.flush import Flush
-from tests.checker import Calls, verify_waiting
 from tests.faults.tally import Tally
-from tests.load import Load
-from tests.processes import Process, ServerProcess
-from tests.web import serving
+from tests.support.checker import Calls, verify_waiting
+from tests.support.load import Load
+from tests.support.processes import Process, ServerProcess
+from tests.support.web import serving
 
 
 def test_no_call_is_lost_by_kills_under_load(own_valkey: ServerProcess) -> None:

@@ -21,10 +21,10 @@ from counter.store.rebucketing import misfit, spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tasks.publishing.flush import Flush
-from tests.checker import Calls, verify_waiting
-from tests.processes import ServerProcess, run, wait_until
-from tests.proxy import Cut, Proxy, Towards, proxy_to
-from tests.reading import unique_counts
+from tests.support.checker import Calls, verify_waiting
+from tests.support.processes import ServerProcess, run, wait_until
+from tests.support.proxy import Cut, Proxy, Towards, proxy_to
+from tests.support.reading import unique_counts
 
 
 class Pair:

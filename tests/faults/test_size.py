@@ -12,8 +12,8 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
-from tests.checker import Calls, verify, verify_waiting
 from tests.faults.tally import Tally
+from tests.support.checker import Calls, verify, verify_waiting
 
 pytestmark = pytest.mark.django_db
 

@@ -15,13 +15,12 @@ from redbeat import RedBeatSchedulerEntry
 
 from counter.minute import Minute
 from project.celery import app
-from tests.checker import verify_waiting
-from tests.clocks import skewed
-from tests.conftest import HOME
 from tests.faults.tally import Tally, Worker
-from tests.load import Load
-from tests.processes import BIN, Process, run, wait_until
-from tests.web import serving
+from tests.support.checker import verify_waiting
+from tests.support.clocks import skewed
+from tests.support.load import Load
+from tests.support.processes import BIN, HOME, Process, run, wait_until
+from tests.support.web import serving
 
 CALLS = 200
 BEHIND, AHEAD = "-2h", "+1d"

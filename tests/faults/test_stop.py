@@ -1,15 +1,14 @@
-"""SIGTERM of a worker and of a beat, with work under way. The web's is in tests/test_shutdown.py."""
+"""SIGTERM of a worker and of a beat, with work under way. The web server: deployment/test_shutdown.py."""
 
 from signal import SIGTERM
 
 import pytest
 
 from counter.store import keys
-from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.processes import BIN, Process, run, wait_until
-from tests.reading import unique_counts
+from tests.support.processes import BIN, HOME, Process, run, wait_until
+from tests.support.reading import unique_counts
 
 
 @pytest.mark.parametrize("point", ["6b.commit.before", "6e.settle/EVALSHA.after"])

@@ -13,8 +13,8 @@ from tasks.kafka.topics import UNIQUE_COUNTS, create_topics
 from tasks.publishing import steps
 from tasks.publishing.flush import Flush
 from tests.faults.tally import Tally
-from tests.kafka_cluster import KafkaCluster, running
-from tests.processes import ServerProcess, wait_until
+from tests.support.kafka_cluster import KafkaCluster, running
+from tests.support.processes import ServerProcess, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

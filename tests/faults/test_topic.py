@@ -5,7 +5,7 @@ from django.conf import settings
 
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.faults.tally import Tally, Worker
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 def test_deleted_topics_stop_the_flush_until_an_operator_has_spoken(tally: Tally, worker: Worker) -> None:

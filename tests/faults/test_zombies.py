@@ -15,7 +15,7 @@ from tasks.publishing.flush import Flush
 from tasks.publishing.published_log import PublishedLog
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker, is_alive
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 OVERTAKEN = "another flusher has taken over"
 

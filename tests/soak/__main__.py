@@ -24,13 +24,13 @@ from counter.minute import Minute  # noqa: E402
 from counter.mode import is_event_mode  # noqa: E402
 from counter.store.clients import connect  # noqa: E402  (needs Django's settings)
 from project.celery import app  # noqa: E402
-from tests.checker import verify  # noqa: E402  (needs Django's settings)
-from tests.load import Load  # noqa: E402
-from tests.processes import wait_until  # noqa: E402
 from tests.soak.nemesis import Nemesis  # noqa: E402
 from tests.soak.recount import audit_all  # noqa: E402
 from tests.soak.servers import HOME, Servers, clusters, one_of_each  # noqa: E402
 from tests.soak.stack import Stack, running_stack  # noqa: E402
+from tests.support.checker import verify  # noqa: E402  (needs Django's settings)
+from tests.support.load import Load  # noqa: E402
+from tests.support.processes import wait_until  # noqa: E402
 
 CLIENTS = 6
 END_MINUTE_SECONDS = 2.0

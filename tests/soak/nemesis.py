@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 
 from counter import task_names
 from counter.store import keys
-from tests.cluster import ValkeyCluster
-from tests.proxy import Proxy
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
+from tests.support.cluster import ValkeyCluster
+from tests.support.proxy import Proxy
 
 LEAD = "redbeat::lock"
 PAUSE_SECONDS = (0.5, 4.0)

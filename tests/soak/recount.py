@@ -9,9 +9,9 @@ from counter.store.keys import WHOLE
 from tasks.events.markers import mark
 from tasks.events.recount import read_ends
 from tasks.publishing.flush import Flush
-from tests.processes import wait_until
-from tests.requests_topic import consolidating
-from tests.test_audit import audit
+from tests.support.audit import audit
+from tests.support.processes import wait_until
+from tests.support.requests_topic import consolidating
 
 ID = 10**12
 """No caller uses it."""

@@ -16,10 +16,10 @@ from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests import cluster, kafka_cluster
-from tests.cluster import ValkeyCluster
-from tests.processes import ServerProcess, run
-from tests.proxy import Proxy, proxy_to, two_ways
+from tests.support import cluster, kafka_cluster
+from tests.support.cluster import ValkeyCluster
+from tests.support.processes import ServerProcess, run
+from tests.support.proxy import Proxy, proxy_to, two_ways
 
 HOME = Path(os.environ["TALLY_HOME"])
 BUCKETS = 16

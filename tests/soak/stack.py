@@ -17,10 +17,10 @@ from embedded.ports import free_port
 from project.celery import app
 from tasks.kafka.errors import KafkaAway
 from tasks.kafka.topics import create_topics
-from tests.processes import Process, run, tally, wait_until
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
-from tests.web import manage
+from tests.support.processes import Process, run, tally, wait_until
+from tests.support.web import manage
 
 
 class Stack:

@@ -1,0 +1,187 @@
+"""One suite for both lanes, the hot path in front of Django and Django alone, and for both sinks."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import httpx
+import pytest
+import redis
+
+from counter.accepting.accept_call import PATH
+from counter.store.counts import CountStore, Stats
+from tests.support.directives import configured
+from tests.support.processes import ServerProcess, wait_until
+from tests.support.sinks import SINKS, EventSink, Sink, counted
+from tests.support.web import LANES, serving
+
+# Buckets are the consolidator's affair in event mode: one lane shows it.
+pytestmark = pytest.mark.parametrize(
+    ("interface", "sink", "buckets"),
+    [way for way in product(LANES, SINKS, (1, 16)) if way != ("wsgi", "kafka", 16)],
+    indirect=True,
+    scope="module",
+)
+
+
+@pytest.fixture(scope="module")
+def interface(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
+    """Where calls go: both are asked the same."""
+    if request.param == "redis":
+        return Sink(valkey_process)
+    return EventSink(request.getfixturevalue("kafka_process"))
+
+
+@pytest.fixture(scope="module")
+def url(interface: str, sink: Sink, buckets: int) -> Iterator[str]:
+    with serving(interface, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
+        yield url
+
+
+@pytest.fixture
+def client(url: str, sink: Sink, valkey: redis.Redis) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url) as client:
+        wait_until(lambda: client.get(PATH, params={"id": 0}).status_code == 200, "accepting")
+        sink.forget(valkey)
+        yield client
+
+
+def is_failure(answer: httpx.Response, status: int) -> bool:
+    kind = answer.headers["content-type"].partition(";")[0]
+    return (answer.status_code, answer.text, kind) == (status, "failed", "text/plain")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_counts_every_call(client: httpx.Client, sink: Sink, store: CountStore, method: str) -> None:
+    for query in ("id=7", "id=007", "id=+7", "id=%2B7", "id=-8", "id=9223372036854775807"):
+        answer = client.request(method, f"{PATH}?{query}")
+        assert (answer.status_code, answer.text) == (200, "ok")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    sink.count()
+    assert counted(store) == {7: 4, -8: 1, 2**63 - 1: 1}
+
+
+def test_names_its_keys_as_the_contract_says(
+    client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis, buckets: int
+) -> None:
+    for id in (42, 42, 75):
+        client.get(PATH, params={"id": id})
+    sink.count()
+    minute = store.pending()[0].start.strftime("%Y%m%d%H%M")
+    tag, of_bucket = ("", "tally:") if buckets == 1 else ("{b08}", "tally:{b08}:")  # by the CRC-32 of both
+    assert valkey.get(f"{tag}{minute}_42") == b"2"
+    assert valkey.ttl(f"{tag}{minute}_42") == -1
+    assert set(valkey.lrange(f"{of_bucket}ids:{minute}", 0, -1)) == {b"42", b"75"}
+    assert valkey.hgetall(f"{of_bucket}stats:{minute}") == {b"unique": b"2", b"total": b"3"}
+    assert valkey.zscore(f"{of_bucket}pending", minute) == float(minute)
+    writers = valkey.keys(f"{of_bucket}writer:*")
+    assert writers or sink.name == "kafka"
+    assert all(3500 < valkey.ttl(writer) <= 3600 for writer in writers)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "id=", "id", "id=x", "id=1.5", "id=1&id=2", "id=9223372036854775808", "id=7&endpoint=ftp://x"],
+)
+def test_refuses_a_bad_call_and_changes_nothing(
+    client: httpx.Client, sink: Sink, valkey: redis.Redis, query: str
+) -> None:
+    assert is_failure(client.get(f"{PATH}?{query}"), 400)
+    assert sink.is_untouched(valkey)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", PATH, 405),
+        ("DELETE", PATH, 405),
+        ("GET", "/api/verve/accept/x", 404),
+        ("GET", "/nowhere", 404),
+    ],
+)
+def test_knows_no_other_methods_and_paths(client: httpx.Client, method: str, path: str, status: int) -> None:
+    assert client.request(method, path, params={"id": 7}).status_code == status
+
+
+def test_survives_a_query_of_a_megabyte(client: httpx.Client, sink: Sink, store: CountStore) -> None:
+    host, port = client.base_url.host, client.base_url.port or 0
+    with socket.create_connection((host, port)) as raw:
+        try:
+            raw.sendall(f"GET {PATH}?id=7&x={'x' * 1_000_000} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            status = raw.recv(100).split(b" ")[1]
+        except ConnectionError:
+            status = b"414"  # it hung up before all was sent, which is as good
+    assert status in (b"400", b"414", b"431")
+    assert client.get(PATH, params={"id": 8}).text == "ok"
+    sink.count()
+    assert counted(store) == {8: 1}
+
+
+def test_counts_many_callers_at_once_exactly(client: httpx.Client, sink: Sink, store: CountStore) -> None:
+    def call(id: int) -> str:
+        return client.get(PATH, params={"id": id}).text
+
+    with ThreadPoolExecutor(16) as callers:
+        assert set(callers.map(call, list(range(50)) * 10)) == {"ok"}
+    sink.count()
+    assert counted(store) == dict.fromkeys(range(50), 10)
+
+
+def test_no_call_lands_in_a_sealed_minute(client: httpx.Client, sink: Sink, store: CountStore) -> None:
+    client.get(PATH, params={"id": 1})
+    sink.count()
+    sealed = store.pending()[0] + 5
+    store.seal(sealed)
+    client.get(PATH, params={"id": 1})
+    sink.count()
+    assert store.pending()[-1] == sealed + 1
+    assert store.stats([sealed + 1]) == [Stats(1, 1)]
+
+
+def test_its_server_away_is_a_503_within_a_second_and_heals_by_itself(
+    client: httpx.Client, sink: Sink
+) -> None:
+    sink.server.kill()
+    try:
+        wait_until(lambda: client.get(PATH, params={"id": 7}).status_code == 503, "refused")
+        answer = client.get(PATH, params={"id": 7})
+        assert is_failure(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.elapsed.total_seconds() < 1
+        assert client.get("/readyz").status_code == 503
+    finally:
+        sink.server.start()
+    wait_until(lambda: client.get(PATH, params={"id": 7}).text == "ok", "accepting again")
+    wait_until(lambda: client.get("/readyz").status_code == 200, "ready again")
+
+
+def test_events_are_accepted_while_redis_is_away(
+    client: httpx.Client, sink: Sink, store: CountStore, valkey_process: ServerProcess
+) -> None:
+    if sink.name == "redis":
+        pytest.skip("calls depend on it")
+    valkey_process.kill()
+    try:
+        assert client.get(PATH, params={"id": 7}).text == "ok"
+        assert client.get("/readyz").status_code == 200
+    finally:
+        valkey_process.start()
+    sink.count()
+    assert counted(store) == {7: 1}
+
+
+def test_redis_out_of_memory_is_a_503_and_writes_nothing(
+    client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis
+) -> None:
+    if sink.name == "kafka":
+        pytest.skip("events wait in Kafka")
+    with configured(valkey, "maxmemory", "1mb"):
+        assert is_failure(client.get(PATH, params={"id": 7}), 503)
+    assert counted(store) == {}
+    assert client.get(PATH, params={"id": 7}).text == "ok"

@@ -1,0 +1,277 @@
+"""Callbacks, to real servers: what is called, what is never called, and what a flood may not do."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import httpx
+import pytest
+import redis
+from pytest_django import Settings
+
+from counter.accepting.accept_call import PATH
+from counter.accepting.callback_queue import CallbackQueue
+from counter.minute import Minute
+from counter.models import PublishedMinute
+from counter.task_names import CALLBACK_QUEUE
+from counter.telemetry.metrics import CALLBACKS
+from embedded.ports import free_port
+from tasks.callbacks import webhook
+from tasks.callbacks.addresses import Refused, Resolver, Unresolved
+from tasks.callbacks.webhook import Unanswered, call_endpoint, post
+from tests.support.endpoint import Receiver, ok, receiving
+from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.requests_topic import Requests
+from tests.support.web import metric, serving
+
+
+def resolving(*addresses: str) -> Resolver:
+    return lambda host, port: list(addresses)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving(ok) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def allowed(settings: Settings) -> None:
+    settings.CALLBACK_ALLOWED_HOSTS = ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "localhost",
+        "LOCALHOST",
+        "2130706433",
+        "0177.0.0.1",
+        "0x7f000001",
+        "0x7f.1",
+        "0",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "169.254.169.254",
+        "2852039166",
+        "[::ffff:169.254.169.254]",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "[fc00::1]",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.100.100.200",
+        "168.63.129.16",
+        "224.0.0.1",
+        "[ff02::1]",
+        "255.255.255.255",
+    ],
+)
+def test_refuses_every_address_that_is_not_public(receiver: Receiver, host: str) -> None:
+    with pytest.raises((Refused, Unresolved, Unanswered)) as refusal:
+        post(f"http://{host}:{receiver.port}/", {})
+    assert refusal.type is Refused or "has no address" in str(refusal.value)
+    assert receiver.got.empty()
+
+
+@pytest.mark.parametrize(
+    "addresses", [("127.0.0.1",), ("93.184.215.14", "127.0.0.1"), ("2606:2800:21f::1", "fe80::1")]
+)
+def test_refuses_a_name_with_an_address_that_is_not_public(
+    receiver: Receiver, addresses: tuple[str, ...]
+) -> None:
+    with pytest.raises(Refused):
+        post(f"http://public.example:{receiver.port}/", {}, resolving(*addresses))
+    assert receiver.got.empty()
+
+
+def test_connects_to_the_address_that_was_checked(receiver: Receiver, settings: Settings) -> None:
+    settings.CALLBACK_ALLOWED_HOSTS = ["rebinding.example"]
+    answers = iter([["127.0.0.1"], ["169.254.169.254"]])
+    status = post(f"http://rebinding.example:{receiver.port}/x?y=1", {"a": 1}, lambda *name: next(answers))
+    assert status == 204
+    assert receiver.got.get() == ("/x?y=1", f"rebinding.example:{receiver.port}", {"a": 1})
+    assert next(answers) == ["169.254.169.254"]
+
+
+@pytest.mark.usefixtures("allowed")
+def test_ignores_the_environment_s_proxies(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert post(receiver.url, {}) == 204
+
+
+@pytest.mark.usefixtures("allowed")
+def test_follows_no_redirect() -> None:
+    with receiving(ok) as inside:
+
+        def redirect(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(307)
+            handler.send_header("Location", inside.url)
+            handler.end_headers()
+
+        with receiving(redirect) as outside:
+            assert post(outside.url, {}) == 307
+        assert inside.got.empty()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_reads_no_body() -> None:
+    ended = threading.Event()
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"x" * 65536)
+        finally:
+            ended.set()
+
+    with receiving(endless) as receiver:
+        assert post(receiver.url, {}) == 200
+        assert ended.wait(60)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_waits_for_no_body() -> None:
+    release = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        release.wait(60)
+
+    with receiving(slow) as receiver:
+        assert post(receiver.url, {}) == 200
+        release.set()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_gives_up_on_a_head_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "CALL_SECONDS", 0.5)
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+    with receiving(drip) as receiver, pytest.raises(Unanswered, match="TimeoutError"):
+        post(receiver.url, {})
+
+
+@pytest.mark.usefixtures("allowed")
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_fault_of_the_endpoint_s_may_be_better_later(status: int) -> None:
+    with receiving(lambda handler: handler.send_error(status)) as receiver, pytest.raises(Unanswered):
+        post(receiver.url, {})
+
+
+@pytest.mark.usefixtures("allowed")
+def test_an_endpoint_that_is_away_may_be_back_later() -> None:
+    with pytest.raises(Unanswered):
+        post(f"http://127.0.0.1:{free_port()}/", {})
+
+
+@pytest.mark.parametrize("url", ["http://[::::]/", "http://../", "http://-/", "http://x..y/", "http://xn--/"])
+def test_an_endpoint_that_names_no_host_is_no_bug(url: str) -> None:
+    with pytest.raises((Refused, Unanswered)):
+        post(url, {})
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("allowed", "valkey")
+def test_tells_what_was_published_once_the_minute_is_settled(receiver: Receiver) -> None:
+    PublishedMinute.objects.create(
+        minute="202611230801",
+        start="2026-11-23T08:01:00Z",
+        unique=7,
+        total=9,
+        published_at="2026-11-23T08:02:00Z",
+        lag_seconds=0,
+        partition=0,
+        offset=0,
+        attempts=1,
+    )
+    call_endpoint.apply(args=(receiver.url, "202611230801"), throw=True)
+    assert receiver.got.get()[2] == {"minute": "202611230801", "unique": 7}
+
+
+def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis) -> None:
+    answers = iter([503, 200])
+    with (
+        receiving(lambda handler: handler.send_error(next(answers))) as receiver,
+        serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1") as url,
+        run(worker()),
+    ):
+        told = metric(url, 'tally_callbacks_total{outcome="2xx"}')
+        assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
+        for _ in range(2):
+            path, _, body = receiver.got.get(timeout=60)
+            assert path == "/"
+            assert isinstance(body, dict)
+            assert body["unique"] == 1
+            assert valkey.get(f"{body['minute']}_42") == b"1"
+        wait_until(lambda: metric(url, 'tally_callbacks_total{outcome="2xx"}') == told + 1, "it is counted")
+
+
+def test_tells_the_minute_of_the_event_in_event_mode(
+    kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
+) -> None:
+    topic = Requests(timestamps="LogAppendTime")
+    with serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
+        wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")
+        assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
+        topic.count(valkey)
+        with run(worker()):
+            _, _, body = receiver.got.get(timeout=60)
+    assert isinstance(body, dict)
+    assert valkey.get(f"{body['minute']}_7") == b"1"
+    assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
+
+
+def worker() -> Process:
+    options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
+    env = {"CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+    return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
+
+
+def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_QUEUED", 3)
+    valkey.hset("unacked", "taken", "by a worker")
+    before = shed()
+    waiting = CallbackQueue()
+    for _ in range(10):
+        waiting.put("http://192.0.2.1/", Minute(0))
+    wait_until(lambda: shed() == before + 8, "the rest is shed")
+    waiting.stop()
+    assert valkey.llen(CALLBACK_QUEUE) == 2
+
+
+def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counter.accepting.callback_queue.TIMEOUT_SECONDS", 60)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        before, waiting = shed(), CallbackQueue()
+        begin = time.monotonic()
+        for _ in range(3000):
+            waiting.put("http://192.0.2.1/", Minute(0))
+        assert time.monotonic() - begin < 30
+        assert before + 1999 <= shed() < before + 3000
+    wait_until(lambda: shed() == before + 3000, "all are shed once the broker hangs up")
+
+
+def shed() -> float:
+    return float(CALLBACKS.labels("shed")._value.get())

@@ -1,0 +1,143 @@
+"""`ops/redis/users.acl`: each role can do its work, and no more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from counter.minute import Minute
+from counter.monitoring.exposition import RedisCollector
+from counter.monitoring.health import redis_problems
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.offsets import Claim, Progress
+from counter.store.pending import PendingMinutes
+from counter.store.rebucketing import spread_over
+from embedded.ports import free_port
+from embedded.valkey import Valkey
+from tests.support.acl import users
+from tests.support.processes import ServerProcess, run
+
+PASSWORD = "not-to-be-seen"
+FORBIDDEN = {
+    "web": [
+        "UNLINK 202601010000_1",
+        "DEL 202601010000_1",
+        "SET tally:settled 202601010000",
+        "SET tally:{b07}:settled 202601010000",
+        "DEL {b07}202601010000_1",
+        "DEL tally:pending",
+        "FLUSHALL",
+        "KEYS *",
+        "CONFIG GET *",
+        "SET elsewhere 1",
+        "HINCRBY tally:requests 0:next 1",
+        "HINCRBY tally:{b07}:requests 0:next 1",
+    ],
+    "consolidator": [
+        "SET tally:sealed 202601010000",
+        "HSET tally:{b07}:settled a b",
+        "RPUSH tally.callbacks 1",
+        "DEL 202601010000_1",
+        "UNLINK {b07}202601010000_1",
+        "MSET elsewhere 1",
+        "FLUSHALL",
+        "KEYS *",
+        "CONFIG GET *",
+    ],
+    "worker": ["FLUSHALL", "CONFIG SET appendonly no", "SET elsewhere 1", "KEYS *", "SHUTDOWN"],
+    "beat": ["FLUSHALL", "GET 202601010000_1", "SET tally:sealed 202601010000", "CONFIG GET *"],
+    "exporter": ["SET tally:sealed 202601010000", "GET 202601010000_1", "FLUSHALL"],
+}
+
+
+class AclValkey(Valkey):
+    """Lets in who has a name and a password."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir()
+        (home / "users.acl").write_text(users(PASSWORD))
+        super().__init__(home, free_port(), {"aclfile": str(home / "users.acl")})
+
+    def url_for(self, role: str) -> str:
+        return f"redis://tally-{role}:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    @property
+    def url(self) -> str:
+        return self.url_for("admin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, buckets: int) -> Iterator[AclValkey]:
+    server = AclValkey(tmp_path_factory.mktemp("acl") / "valkey")
+    with run(ServerProcess(server)):
+        with redis.Redis.from_url(server.url) as admin:
+            spread_over(admin, buckets)
+        yield server
+
+
+def denied(server: AclValkey) -> object:
+    """What was denied last, and to whom."""
+    with redis.Redis.from_url(server.url) as admin:
+        return admin.acl_log(3)
+
+
+def accept(server: AclValkey, settings: Settings) -> Minute:
+    settings.REDIS_URL = server.url_for("web")
+    SyncWriter(connect_for_accept()).record([1, 2, 2])
+    return CountStore(connect()).pending()[-1]
+
+
+def test_web_counts_and_looks(server: AclValkey, settings: Settings) -> None:
+    minute = accept(server, settings)
+    assert list(redis_problems(connect_for_accept())) == []
+    assert str(minute) in [str(each.minute) for each in PendingMinutes(connect()).list()]
+    assert CountStore(connect()).halted() is None
+
+
+def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings) -> None:
+    minute = accept(server, settings)
+    settings.REDIS_URL = server.url_for("worker")
+    store = CountStore(connect())
+    store.begin_at(minute)
+    store.seal(minute)
+    store.check(minute, store.stats([minute])[0])
+    assert dict(pair for chunk in store.counts(minute) for pair in chunk)[2] >= 2
+    list(store.settle(minute))
+    assert minute not in store.pending()
+
+
+def test_a_consolidator_counts_events(server: AclValkey, settings: Settings) -> None:
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("consolidator")
+    progress, minute = Progress(connect()), Minute.at(CountStore(connect()).now()) + 2
+    progress.begin(0, 0)
+    claims = [Claim(bucket, 0, 0, 2, 1, minute, [1, 2]) for bucket in progress.buckets]
+    assert progress.count(claims) == []
+    assert [each.next for each in progress.positions()[0]] == [2] * len(progress.buckets)
+    up = next(iter(RedisCollector(connect()).collect()))
+    assert [sample.value for sample in up.samples] == [1], denied(server)
+
+
+def test_the_exporter_reads(server: AclValkey, settings: Settings) -> None:
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("exporter")
+    up = next(iter(RedisCollector(connect()).collect()))
+    assert [sample.value for sample in up.samples] == [1], denied(server)
+
+
+@pytest.mark.parametrize(
+    ("role", "command"), [(role, command) for role, commands in FORBIDDEN.items() for command in commands]
+)
+def test_a_role_may_do_no_more(server: AclValkey, role: str, command: str) -> None:
+    with (
+        redis.Redis.from_url(server.url_for(role)) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command.split())
+
+
+def test_nobody_comes_in_without_a_password(server: AclValkey) -> None:
+    with redis.Redis(port=server.port) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()

@@ -1,0 +1,148 @@
+"""Wrong settings are told when a process starts."""
+
+import os
+import secrets
+import subprocess
+import sys
+
+import httpx
+import pytest
+import redis
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from embedded.ports import free_port
+from tests.support.directives import configured
+from tests.support.processes import BIN, HOME, ROOT, Process, run, wait_until
+from tests.support.web import manage, serving
+
+
+def found(**options: list[str]) -> set[str]:
+    return {check.id for check in run_checks(**options) if (check.id or "").startswith("tally.")}  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "id"),
+    [
+        ("REDIS_URL", "localhost:6379", "tally.E001"),
+        ("REDIS_URL", "http://localhost", "tally.E001"),
+        ("REDIS_URL", "redis://tally:a/b@localhost", "tally.E001"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost", "tally.E002"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "", "tally.E002"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,b", "tally.E002"),
+        ("ACCEPT_SINK", "kafak", "tally.E003"),
+        ("REDIS_BUCKETS", 0, "tally.E004"),
+        ("REDIS_BUCKETS", 257, "tally.E004"),
+        ("REDIS_URL", "redis+cluster://a:6379,b:6379", "tally.E004"),
+        ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
+        ("CELERY_BROKER_URL", "redis://tally:a/b@localhost", "tally.E006"),
+        ("ACCEPT_REPLICAS", -1, "tally.E005"),
+    ],
+)
+def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:
+    assert found() == set()
+    setattr(settings, name, value)
+    assert found() == {id}
+
+
+SASL = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": "tally",
+    "KAFKA_SASL_PASSWORD": "secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "id"),
+    [
+        ({"REDIS_SSL_CA": __file__}, "tally.E021"),
+        ({"REDIS_URL": "rediss://a", "REDIS_SSL_CA": "/nowhere"}, "tally.E021"),
+        ({"REDIS_URL": "rediss://a", "REDIS_SSL_CERT": __file__}, "tally.E021"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "tally.E022"),
+        ({"KAFKA_SSL_CA": __file__}, "tally.E022"),
+        ({"KAFKA_SASL_PASSWORD": "secret"}, "tally.E022"),
+        (SASL | {"KAFKA_SASL_PASSWORD": ""}, "tally.E022"),
+        (SASL | {"KAFKA_SASL_MECHANISM": "SCRAM"}, "tally.E022"),
+        (SASL | {"KAFKA_SSL_KEY": __file__}, "tally.E022"),
+    ],
+)
+def test_what_would_not_protect_is_found(settings: Settings, wrong: dict[str, str], id: str) -> None:
+    for name, value in wrong.items():
+        setattr(settings, name, value)
+    assert found() == {id}
+
+
+@pytest.mark.parametrize(
+    "right", [SASL, {"REDIS_URL": "rediss://a", "REDIS_SSL_CERT": __file__, "REDIS_SSL_KEY": __file__}]
+)
+def test_what_protects_is_right(settings: Settings, right: dict[str, str]) -> None:
+    for name, value in right.items():
+        setattr(settings, name, value)
+    assert found() == set()
+
+
+def test_a_password_in_a_wrong_url_is_not_shown(settings: Settings) -> None:
+    settings.REDIS_URL = "redi://tally:secret@host"
+    assert "secret" not in " ".join(map(str, run_checks()))
+
+
+def test_production_behind_tls_has_nothing_to_complain_about() -> None:
+    env = {"SECRET_KEY": secrets.token_urlsafe(50), "BEHIND_TLS": "true"}
+    assert "no issues" in manage("check", "--deploy", "--fail-level", "WARNING", **env)
+
+
+def test_nobody_is_believed_to_come_over_tls_by_his_word() -> None:
+    with serving() as url:
+        answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
+        assert "Strict-Transport-Security" not in answer.headers
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    with serving("asgi", 1, BEHIND_TLS="true") as url:
+        assert httpx.get(f"{url}/admin/login/").headers["Location"].startswith("https://")
+        answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
+        assert "Secure" in answer.headers["Set-Cookie"]
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:
+    settings.REDIS_URL = settings.KAFKA_BOOTSTRAP_SERVERS = settings.ACCEPT_SINK = "?"
+    wrong = [check for check in run_checks() if (check.id or "").startswith("tally.")]
+    assert len(wrong) == 3
+    assert all(check.hint for check in wrong)
+
+
+@pytest.mark.parametrize(("directive", "value"), [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")])
+@pytest.mark.django_db
+def test_a_redis_that_would_lose_counts_is_found(valkey: redis.Redis, directive: str, value: str) -> None:
+    assert found(databases=["default"]) == set()
+    with configured(valkey, directive, value):
+        assert found(databases=["default"]) == {"tally.W001"}
+
+
+def test_manage_py_refuses_to_start() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"],
+        cwd=ROOT,
+        env=os.environ | {"ACCEPT_SINK": "kafak"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "(tally.E003) ACCEPT_SINK is 'kafak'." in done.stderr
+
+
+def test_the_web_server_refuses_to_start() -> None:
+    command = [str(BIN / "granian"), "--interface", "asgi", "--port", str(free_port())]
+    web = Process([*command, "project.asgi:application"], HOME / "wrong.log", {"REDIS_URL": "localhost"})
+    with run(web):
+        wait_until(lambda: not web.is_running(), "the server gives up")
+    assert "tally.E001" in web.output
+
+
+def test_the_worker_refuses_to_start() -> None:
+    command = [str(BIN / "celery"), "-A", "project", "worker"]
+    worker = Process(command, HOME / "wrong-worker.log", {"KAFKA_BOOTSTRAP_SERVERS": "localhost"})
+    with run(worker):
+        wait_until(lambda: not worker.is_running(), "the worker gives up")
+    assert "tally.E002" in worker.output

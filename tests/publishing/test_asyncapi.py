@@ -1,0 +1,113 @@
+"""docs/asyncapi.yaml tells the truth about the records and the topics."""
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+import yaml
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from jsonschema import Draft202012Validator
+from pytest_django import Settings
+
+from counter.kafka.client import REQUESTS
+from counter.minute import Minute
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store.counts import CountStore
+from tasks.events.markers import mark
+from tasks.kafka.topics import create_topics
+from tests.support.flushing import accept, next_minute, publish_one, run
+from tests.support.processes import ROOT
+from tests.support.reading import records
+
+ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
+MESSAGES = {"unique-counts": "uniqueCount", "id-counts": "idCount"}
+EVENTS = ("event", "marker")
+
+
+def validator(message: dict[str, Any]) -> Draft202012Validator:
+    path = message["payload"]["schema"]["$ref"]
+    schema = json.loads((ROOT / "docs" / path).read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
+def test_real_records_are_as_described(store: CountStore) -> None:
+    publish_one(store)
+    accept(store, 1, 0, -5, 2**63 - 1, -(2**63))
+    next_minute(store)
+    run(store)
+    for topic, name in MESSAGES.items():
+        message = ASYNCAPI["components"]["messages"][name]
+        found = records(topic)
+        assert found
+        for key, value in found:
+            validator(message).validate(json.loads(value))
+            assert re.fullmatch(message["bindings"]["kafka"]["key"]["pattern"], key.decode())
+
+
+@pytest.mark.parametrize("name", [*MESSAGES.values(), *EVENTS])
+def test_the_examples_are_as_described_and_nothing_else_is(name: str) -> None:
+    message = ASYNCAPI["components"]["messages"][name]
+    check = validator(message)
+    for example in message["examples"]:
+        check.validate(example["payload"])
+        for field in example["payload"]:
+            assert not check.is_valid({k: v for k, v in example["payload"].items() if k != field})
+            assert not check.is_valid(example["payload"] | {field: None})
+        assert not check.is_valid(example["payload"] | {"more": 1})
+
+
+@pytest.mark.usefixtures("kafka")
+def test_real_events_and_markers_are_as_described(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ACCEPT_SINK = "kafka"
+    monkeypatch.setattr(
+        "counter.sinks.kafka.sync_producer.DEADLINE_SECONDS", 30
+    )  # the topic is new, and the machine busy
+    monkeypatch.setattr("counter.kafka.requests.MESSAGE_TIMEOUT_MS", 30_000)
+    create_topics()
+    SyncProducer().record([1, 0, -5, 2**63 - 1, -(2**63)])
+    mark(Minute.at(time.time()))
+    found = records(REQUESTS)
+    assert len(found) == 5 + 12
+    for key, value in found:
+        message = ASYNCAPI["components"]["messages"]["event" if key else "marker"]
+        validator(message).validate(json.loads(value))
+        assert re.fullmatch(message["bindings"]["kafka"]["key"]["pattern"], key.decode())
+
+
+@pytest.mark.usefixtures("kafka")
+def test_the_topics_are_as_described(settings: Settings) -> None:
+    settings.ACCEPT_SINK = "kafka"
+    create_topics()
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    for topic in (*MESSAGES, REQUESTS):
+        described = ASYNCAPI["channels"][topic]["bindings"]["kafka"]
+        assert len(admin.list_topics(topic, timeout=30).topics[topic].partitions) == described["partitions"]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        config = admin.describe_configs([resource])[resource].result(30)
+        for name, value in described.get("topicConfiguration", {}).items():
+            expected = ",".join(value) if isinstance(value, list) else str(value)
+            assert config[name].value == expected
+
+
+def test_every_reference_leads_somewhere() -> None:
+    def references(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["$ref"]] if "$ref" in node else []
+            return own + [ref for child in node.values() for ref in references(child)]
+        return [ref for child in node for ref in references(child)] if isinstance(node, list) else []
+
+    for reference in references(ASYNCAPI):
+        if reference.startswith("#/"):
+            node = ASYNCAPI
+            for part in reference.removeprefix("#/").split("/"):
+                node = node[part]
+        else:
+            assert (ROOT / "docs" / reference).is_file()

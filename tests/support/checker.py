@@ -1,0 +1,147 @@
+"""The checker: what callers were told against what is in Kafka (read_committed) and in Redis."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import cast
+
+import redis
+
+from counter.minute import Minute
+from tests.support.reading import read_id_counts, unique_counts
+
+SHOWN = 20
+BUCKET = r"\{b[0-9]+\}"
+_of_minute = re.compile(rf"(?:{BUCKET}|tally:(?:{BUCKET}:)?(?:ids|stats):|)([0-9]{{12}})(?:_.*)?").fullmatch
+_pending = re.compile(rf"tally:(?:{BUCKET}:)?pending").fullmatch
+
+
+@dataclass
+class Calls:
+    """How often each id was answered `ok`; how often its call had no answer, or a 503: it may have counted.
+
+    A call that was answered with 400 is neither: it must not count.
+    """
+
+    ok: Counter[int] = field(default_factory=Counter)
+    unknown: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass
+class Seen:
+    """What is in Kafka, record by record, and in Redis, minute by minute."""
+
+    unique_counts: list[tuple[str, int, int]]
+    id_counts: list[tuple[str, int, int]]
+    waiting: dict[str, dict[int, int]]
+    """minute -> id -> count, of the minutes that tally:pending names"""
+    keys: dict[str, list[str]]
+    """minute -> the names of all keys that belong to it"""
+    twice: list[str] = field(default_factory=list)
+    """What is in two buckets, one sentence each"""
+
+
+def observe(valkey: redis.Redis) -> Seen:
+    """Everything, from the beginning. Nothing may be at work meanwhile."""
+    seen = observe_waiting(valkey)
+    seen.unique_counts, seen.id_counts = unique_counts(), read_id_counts()
+    return seen
+
+
+def observe_waiting(valkey: redis.Redis) -> Seen:
+    """What is in Redis, in whatever buckets, for a system in which nothing is published."""
+    of_minute: dict[str, list[str]] = defaultdict(list)
+    pending: set[str] = set()
+    for raw in valkey.scan_iter(count=10_000):
+        name = raw.decode()
+        if found := _of_minute(name):
+            of_minute[found[1]].append(name)
+        elif _pending(name):
+            pending.update(cast("bytes", member).decode() for member in valkey.zrange(name, 0, -1))
+    counts = {minute: _counts(valkey, names) for minute, names in of_minute.items()}
+    twice = [
+        f"{id} is in {minute} in two buckets"
+        for minute, found in counts.items()
+        for id, times in Counter(id for id, _ in found).items()
+        if times > 1
+    ]
+    waiting = {minute: dict(counts.get(minute, [])) for minute in pending}
+    return Seen([], [], waiting, dict(of_minute), twice)
+
+
+def verify(calls: Calls, valkey: redis.Redis) -> Seen:
+    """Fail, saying all that is wrong, unless every promise holds; what was looked at."""
+    return _verify(calls, observe(valkey))
+
+
+def verify_waiting(calls: Calls, valkey: redis.Redis) -> Seen:
+    """The same for a system in which nothing is published."""
+    return _verify(calls, observe_waiting(valkey))
+
+
+def _verify(calls: Calls, seen: Seen) -> Seen:
+    found = list(violations(calls, seen))
+    assert not found, "\n".join([f"{len(found)} promises are broken:", *found[:SHOWN]])
+    return seen
+
+
+def violations(calls: Calls, seen: Seen) -> Iterator[str]:
+    """One sentence for each promise that is broken, and by what."""
+    yield from seen.twice
+    yield from _order(seen)
+    yield from _sums(seen)
+    yield from _leftovers(seen)
+    yield from _counts_of_ids(calls, seen)
+
+
+def _order(seen: Seen) -> Iterator[str]:
+    for before, after in pairwise(minute for minute, _, _ in seen.unique_counts):
+        if Minute.parse(after) != Minute.parse(before) + 1:
+            yield f"{after} was published after {before}"
+
+
+def _sums(seen: Seen) -> Iterator[str]:
+    ids: dict[str, Counter[int]] = defaultdict(Counter)
+    for minute, id, count in seen.id_counts:
+        if id in ids[minute]:
+            yield f"the count of {id} in {minute} was published twice"
+        ids[minute][id] += count
+    for minute, unique, total in seen.unique_counts:
+        found = (len(ids[minute]), ids.pop(minute).total())
+        if found != (unique, total):
+            yield f"{minute} was published as {(unique, total)}, and its id-counts are {found}"
+    for minute in ids:
+        yield f"{minute} has id-counts and was not published"
+
+
+def _counts_of_ids(calls: Calls, seen: Seen) -> Iterator[str]:
+    counted: Counter[int] = Counter()
+    for _, id, count in seen.id_counts:
+        counted[id] += count
+    for counts in seen.waiting.values():
+        counted.update(counts)
+    for id in sorted(counted.keys() | calls.ok.keys()):
+        least, most = calls.ok[id], calls.ok[id] + calls.unknown[id]
+        if not least <= counted[id] <= most:
+            yield f"{id} was counted {counted[id]} times, acknowledged {least} times, sent {most} times"
+
+
+def _leftovers(seen: Seen) -> Iterator[str]:
+    published = {minute for minute, _, _ in seen.unique_counts}
+    for minute, names in seen.keys.items():
+        if minute in published:
+            yield f"{minute} was published, and Redis still has {names[:3]}"
+        elif minute not in seen.waiting:
+            yield f"Redis has {names[:3]}, but tally:pending does not name {minute}"
+    yield from (f"{minute} was published, and is still pending" for minute in published & seen.waiting.keys())
+
+
+def _counts(valkey: redis.Redis, names: list[str]) -> list[tuple[int, int]]:
+    counts = [name for name in names if not name.startswith("tally:")]
+    with valkey.pipeline(transaction=False) as pipe:
+        for name in counts:
+            pipe.get(name)
+        values = pipe.execute()
+    return [(int(name.split("_")[1]), int(value or 0)) for name, value in zip(counts, values, strict=True)]

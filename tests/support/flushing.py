@@ -1,0 +1,53 @@
+"""Minutes that are accepted, ended and flushed in this process, as fast as a test wants."""
+
+import time
+
+import pytest
+from confluent_kafka import Producer
+from django.conf import settings
+
+from counter.minute import Minute
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.publishing.flush import Flush
+
+
+def accept(store: CountStore, *ids: int) -> Minute:
+    """Count the ids in the minute that is current now; which one it was."""
+    return SyncWriter(connect_for_accept()).record(ids).minute
+
+
+def next_minute(store: CountStore) -> None:
+    """Seal the current minute, as if it were over; the first time ever, also remember it as the first."""
+    pending = store.pending()
+    if not store.sealed():
+        store.begin_at(pending[0])
+    store.seal(pending[-1])
+
+
+def run(store: CountStore) -> list[Minute]:
+    return Flush(store).run().published
+
+
+def publish_one(store: CountStore) -> Minute:
+    """A system in which one minute is published."""
+    minute = accept(store, 1)
+    next_minute(store)
+    assert run(store) == [minute]
+    return minute
+
+
+def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the clocks of Redis and of the worker say so, for the flush."""
+    clocks, clock = CountStore.clocks, time.time
+    monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
+    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: clock() + seconds)
+
+
+def send(value: bytes, key: bytes) -> None:
+    """A record in unique-counts that Tally did not write."""
+    producer = Producer({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    producer.produce(UNIQUE_COUNTS, value, key)
+    producer.flush()

@@ -1,0 +1,88 @@
+"""The topics as a consumer sees them: committed records alone, from the beginning to the end."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from django.conf import settings
+
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
+from tests.support.processes import wait_until
+
+TIMEOUT_SECONDS = 30
+
+
+def records(topic: str) -> list[tuple[bytes, bytes]]:
+    """(key, value) of every committed record of the topic, partition by partition, in order."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+            "group.id": "tests",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 10,  # the end of an empty partition is worth no wait
+        }
+    )
+    partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    found: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+    left = len(partitions)
+    while left:
+        message = consumer.poll(TIMEOUT_SECONDS)
+        assert message, "Kafka does not answer"
+        if message.error():
+            left -= 1
+        else:
+            found[message.partition() or 0].append((message.key() or b"", message.value() or b""))
+    consumer.close()
+    return [record for partition in sorted(found) for record in found[partition]]
+
+
+def wait_for_markers(topic: str) -> None:
+    """Until no transaction is open: a commit is acknowledged before each partition has its marker."""
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
+
+    def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for partition in partitions}
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_SECONDS)
+        return {partition: future.result().offset for partition, future in futures.items()}
+
+    wait_until(
+        lambda: ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED),
+        f"no transaction is open in {topic}",
+    )
+
+
+def read(topic: str) -> list[dict[str, Any]]:
+    """Every committed value of the topic, whose key must fit."""
+    found = [(key, json.loads(value)) for key, value in records(topic)]
+    name = "id" if topic == ID_COUNTS else "minute"
+    assert all(key.decode() == str(value[name]) for key, value in found)
+    return [value for _, value in found]
+
+
+def unique_counts() -> list[tuple[str, int, int]]:
+    """(minute, unique, total) of every published minute, in order."""
+    return [(value["minute"], value["unique"], value["total"]) for value in read(UNIQUE_COUNTS)]
+
+
+def read_id_counts() -> list[tuple[str, int, int]]:
+    """(minute, id, count) of every record, in no particular order. Nothing may be at work meanwhile."""
+    wait_for_markers(ID_COUNTS)
+    return [(value["minute"], value["id"], value["count"]) for value in read(ID_COUNTS)]
+
+
+def id_counts() -> dict[str, dict[int, int]]:
+    """minute -> id -> count; an id that stands twice in a minute is an error."""
+    counts: dict[str, dict[int, int]] = defaultdict(dict)
+    for minute, id, count in read_id_counts():
+        assert id not in counts[minute], f"published twice: {id} in {minute}"
+        counts[minute][id] = count
+    return dict(counts)

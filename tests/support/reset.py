@@ -1,0 +1,40 @@
+"""Servers of the session, emptied for the next test."""
+
+from contextlib import suppress
+
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from django.conf import settings
+
+from counter.kafka.client import REQUESTS
+from counter.store import keys
+from counter.store.counts import CountStore
+from counter.store.rebucketing import spread_over
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tests.support.processes import wait_until
+
+
+def is_empty(client: redis.Redis) -> bool:
+    """Whether nothing was written since then."""
+    names = {name.decode() for name in client.scan_iter()}
+    return names <= {keys.BUCKETS, *(bucket.layout for bucket in CountStore(client).learn())}
+
+
+def empty(client: redis.Redis) -> None:
+    """Forget everything but over how many buckets ids are spread."""
+    client.flushall()
+    if settings.REDIS_BUCKETS != 1:
+        spread_over(client, settings.REDIS_BUCKETS)
+
+
+def new_topics() -> None:
+    """Replace the topics by empty ones."""
+    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
+    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
+    for future in admin.delete_topics(list(topics)).values():
+        with suppress(KafkaException):  # there was none
+            future.result()
+    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
+    wait_until(lambda: len(create_topics()) == 2, "topics are made")
+    wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")

@@ -1,0 +1,64 @@
+"""A web server of Tally's, and what it takes to read from it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+
+from embedded.ports import free_port
+from tests.support.processes import BIN, ROOT, Process, run, wait_until
+
+LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
+
+
+@contextmanager
+def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
+    """The base url of a web server that runs as long."""
+    port = free_port()
+    env = {
+        "GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json"),
+        "REDIS_BUCKETS": str(settings.REDIS_BUCKETS),
+    } | env
+    options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
+    with run(
+        Process([str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], log), env)
+    ):
+        wait_until(lambda: _answers(port), "web answers")
+        yield f"http://127.0.0.1:{port}"
+
+
+def manage(*arguments: str, **env: str) -> str:
+    """What `manage.py` writes to its standard output."""
+    done = subprocess.run(
+        manage_command(*arguments),
+        cwd=ROOT,
+        env=os.environ | env,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.stdout
+
+
+def manage_command(*arguments: str) -> list[str]:
+    """To be run in the project's folder."""
+    return [sys.executable, "manage.py", *arguments]
+
+
+def metric(url: str, name: str) -> float:
+    """The value of a sample in `/metrics`, 0 where there is none."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
