@@ -25,7 +25,7 @@ class SecondsField(serializers.FloatField):
     """A length of time, with three decimals at most."""
 
     @override
-    def to_representation(self, value: float) -> float:
+    def to_representation(self, value: float) -> Any:  # a number, though the stubs of DRF say str
         return seconds(value)
 
 
