@@ -60,8 +60,9 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
     ids=["compose", "workflows", "dependabot", "issue forms", "Dockerfile", "yaml", "workflows' security"],
 )
 def test_is_valid(tool: str, arguments: str) -> None:
-    parts = [(part, sorted(ROOT.glob(part)) if "*" in part else []) for part in arguments.split()]
-    words = [word for part, files in parts for word in (files or [part])]
+    words: list[str | Path] = []
+    for part in arguments.split():
+        words += sorted(ROOT.glob(part)) if "*" in part else [part]
     run(BIN / tool, *words)
 
 
