@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults soak mutants check bench scaling screenshots secrets audit sbom lock clean
+.PHONY: help run demo test faults soak mutants check format bench scaling screenshots secrets audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -14,8 +14,8 @@ run: .venv/installed ## run the whole system; Ctrl-C stops it
 demo: .venv/installed ## send a few seconds of traffic and follow it to Kafka
 	@$(PY) -m embedded.demo
 
-test: .venv/installed ## run the tests: make test ARGS="-k valkey"
-	@$(PY) -m pytest $(ARGS)
+test: .venv/installed ## run the tests, four at a time: make test WORKERS=2 ARGS="-k valkey"
+	@$(PY) -m pytest --numprocesses $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
 faults: .venv/installed ## inject every fault, the slow ones too
 	@$(PY) -m pytest tests/faults -m "" $(ARGS)
@@ -32,6 +32,10 @@ check: .venv/installed ## format, lint, types, import rules, migrations
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
 	@$(PY) manage.py makemigrations --check --dry-run
+
+format: .venv/installed ## format, sort imports, mend what the linter can mend
+	@$(PY) -m ruff check --quiet --fix-only .
+	@$(PY) -m ruff format .
 
 bench: .venv/installed ## measure
 	@$(PY) -m bench

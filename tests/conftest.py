@@ -10,10 +10,37 @@ from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.support.processes import HOME, ServerProcess, run
+from tests.support.processes import HOME, ROOT, ServerProcess, run
 from tests.support.proxy import Proxy, proxy_to, two_ways
 from tests.support.reset import empty, new_topics
 from tests.support.web import LANES, manage, serving
+
+LONGEST = (
+    "soak/test_end_to_end.py",
+    "soak/test_soak.py",
+    "tools/test_make_run.py",
+    "accepting/test_api_batch.py",
+    "faults/test_kill.py",
+    "events/test_consolidator.py",
+    "accepting/test_accept_call.py",
+    "deployment/test_topology.py",
+    "faults/test_events.py",
+    "store/test_layout.py",
+    "faults/test_zombies.py",
+    "faults/test_cluster.py",
+    "deployment/test_tls.py",
+    "browser/test_browser.py",
+    "deployment/test_delivery.py",
+    "deployment/test_secrets.py",
+)
+"""Modules, those that take longest first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest modules: at the end no worker is left alone with one."""
+    rank = {ROOT / "tests" / module: n for n, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")

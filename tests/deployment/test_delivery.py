@@ -52,15 +52,17 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
         ("check-jsonschema", "--builtin-schema vendor.compose-spec docker-compose.yml"),
         ("check-jsonschema", "--builtin-schema vendor.github-workflows .github/workflows/*.yml"),
         ("check-jsonschema", "--builtin-schema vendor.dependabot .github/dependabot.yml"),
+        ("check-jsonschema", "--builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[bf]*.yml"),
         ("hadolint", "--failure-threshold style Dockerfile"),
         ("yamllint", "--strict ."),
         ("zizmor", "--offline --no-progress --config .github/zizmor.yml .github"),
     ],
-    ids=["compose", "workflows", "dependabot", "Dockerfile", "yaml", "workflows' security"],
+    ids=["compose", "workflows", "dependabot", "issue forms", "Dockerfile", "yaml", "workflows' security"],
 )
 def test_is_valid(tool: str, arguments: str) -> None:
-    files = [str(path.relative_to(ROOT)) for path in WORKFLOWS]
-    words = [word for part in arguments.split() for word in (files if "*" in part else [part])]
+    words: list[str | Path] = []
+    for part in arguments.split():
+        words += sorted(ROOT.glob(part)) if "*" in part else [part]
     run(BIN / tool, *words)
 
 
