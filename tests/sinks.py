@@ -1,7 +1,12 @@
 """Both places where accepted calls go, alike for a test: it calls, then asks what was counted."""
 
+import asyncio
+from collections.abc import Awaitable
+
 import redis
 
+from counter import hot_path
+from counter.batch import Accepted
 from counter.connection import connect
 from counter.progress import Progress
 from tasks.topics import create_topics
@@ -10,6 +15,13 @@ from tests.processes import ServerProcess
 from tests.requests_topic import Requests
 
 SINKS = ("redis", "kafka")
+
+
+def recorded(sink: hot_path.Sink, id: int) -> Awaitable[Accepted | None]:
+    """Record a call, and wait for what the sink tells."""
+    outcome: asyncio.Future[Accepted | None] = asyncio.get_running_loop().create_future()
+    sink.record(id, lambda accepted: outcome.done() or outcome.set_result(accepted))
+    return outcome
 
 
 class Sink:

@@ -20,6 +20,7 @@ from counter.recorder import Recorder
 from counter.store import CountStore, Stats
 from tests.directives import configured, used_memory
 from tests.processes import ServerProcess
+from tests.sinks import recorded
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def send(valkey: redis.Redis, batch: Batch) -> Accepted | None:
 
 
 async def record(batcher: Batcher, id: int) -> Accepted | None:
-    return await batcher.record(id)
+    return await recorded(batcher, id)
 
 
 async def record_all(batcher: Batcher, ids: range) -> list[Accepted | BaseException | None]:
@@ -50,7 +51,7 @@ async def record_all(batcher: Batcher, ids: range) -> list[Accepted | BaseExcept
 async def test_calls_that_wait_leave_together(
     batcher: Batcher, store: CountStore, valkey: redis.Redis
 ) -> None:
-    await batcher.record(0)
+    await recorded(batcher, 0)
     before = valkey.info("commandstats")["cmdstat_evalsha"]["calls"]
     answers = await record_all(batcher, range(2500))
     assert all(isinstance(answer, Accepted) for answer in answers)
@@ -89,7 +90,7 @@ async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: Count
 
 
 async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, store: CountStore) -> None:
-    await batcher.record(1)
+    await recorded(batcher, 1)
     lost: list[object] = []
     connection = batcher._committer._nodes.of(WHOLE)
 
@@ -102,7 +103,7 @@ async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, s
         return reply
 
     read, connection.read_response = connection.read_response, lose_the_reply  # type: ignore[assignment, method-assign]
-    answer = await batcher.record(1)
+    answer = await recorded(batcher, 1)
     assert lost
     assert answer
     assert answer.new is None
@@ -128,7 +129,7 @@ async def test_a_restart_of_redis_is_a_slow_ok(
     batcher: Batcher, store: CountStore, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "DEADLINE_SECONDS", 10)
-    await batcher.record(1)
+    await recorded(batcher, 1)
     valkey_process.kill()
     call = asyncio.create_task(record(batcher, 2))
     await asyncio.sleep(0.05)
@@ -140,21 +141,21 @@ async def test_a_restart_of_redis_is_a_slow_ok(
 async def test_redis_away_refuses_at_once_and_is_found_again(
     batcher: Batcher, store: CountStore, valkey_process: ServerProcess
 ) -> None:
-    await batcher.record(1)
+    await recorded(batcher, 1)
     valkey_process.kill()
     try:
-        assert await batcher.record(2) is None
+        assert await recorded(batcher, 2) is None
         loop = asyncio.get_running_loop()
         begin = loop.time()
         with pytest.raises(Unavailable):
-            await batcher.record(3)
+            await recorded(batcher, 3)
         assert loop.time() - begin < 0.05
     finally:
         valkey_process.start()
     async with asyncio.timeout(30):
         while batcher._away:  # noqa: ASYNC110  (nothing else tells)
             await asyncio.sleep(0.01)
-    await batcher.record(4)
+    await recorded(batcher, 4)
     assert totals(store).total == 2
 
 

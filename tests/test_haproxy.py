@@ -15,13 +15,12 @@ from tests.certificates import Authority
 from tests.checker import verify_waiting
 from tests.haproxy import HAProxy
 from tests.load import Load, kill_with_calls
-from tests.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.web import metric
+from tests.processes import Process, ServerProcess, run, wait_until
+from tests.web import WEB, metric, web
 
 CLIENTS = 3
 CALLS = 100
 UP, DOWN = "UP", "DOWN"
-WEB = "granian --interface asgi --loop uvloop --no-ws --host 127.0.0.1 --port {port} project.asgi:application"
 
 
 class Front:
@@ -36,11 +35,10 @@ class Front:
         self.haproxy = HAProxy(home / "haproxy", self.ports, authority.sign("tally"))
 
     def web(self, name: str, **env: str) -> Process:
-        program, *arguments = WEB.format(port=self.ports[name]).split()
         metrics = self._home / name
         metrics.mkdir(exist_ok=True)
         env |= {"BEHIND_TLS": "true", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return Process([str(BIN / program), *arguments], self._home / f"{name}.log", env)
+        return web(WEB, self.ports[name], self._home / f"{name}.log", env)
 
     def load(self) -> Load:
         return Load(self.haproxy.url, CLIENTS, tls=self.tls)

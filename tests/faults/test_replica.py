@@ -25,6 +25,7 @@ from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess, run, wait_until
 from tests.proxy import Cut, Proxy, Towards, proxy_to
 from tests.reading import unique_counts
+from tests.sinks import recorded
 
 
 class Pair:
@@ -122,9 +123,9 @@ def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connec
 async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
     batcher = Batcher(connect_async)
     await batcher.start()
-    assert await batcher.record(1)
+    assert await recorded(batcher, 1)
     with stopped(pair.replica):
-        assert await batcher.record(2) is None
+        assert await recorded(batcher, 2) is None
     await batcher.stop()
 
 

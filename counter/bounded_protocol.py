@@ -1,0 +1,299 @@
+"""BoundedProtocol: uvicorn's protocol class with what it leaves out.
+
+Limits of time and size; every request that came whole is answered, in order, whatever comes behind it; and a
+request that its application does not need costs no scope.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from counter import refusals
+from counter.connections import BODY_SECONDS, HEAD_SECONDS, LINGER_SECONDS, WRITE_SECONDS, Connections
+from counter.hot_path import BAD, LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Exchange, Sink
+from counter.id_batch import MAX_BODY
+
+MAX_HEAD = 16 * 1024
+"""Bytes of the request line and all headers, as Node has it, whose parser this is. Twice as many never pass."""
+
+MAX_MESSAGE = 2 * MAX_BODY
+"""Bytes of a body with all that frames its chunks."""
+
+MAX_WAITING = 1000
+"""Requests of one connection that wait for their turn. One more is refused."""
+
+WAITING_BYTES = 4096
+"""That a waiting request takes beside its body."""
+
+FRONT = "front"
+"""Its name in uvicorn's `lifespan.state`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What the connections of a web process share."""
+
+    sink: Sink
+    connections: Connections
+    token: str = ""
+
+
+class Stage(Enum):
+    """What has come of the newest request."""
+
+    WHOLE = None
+    HEAD = HEAD_SECONDS
+    BODY = BODY_SECONDS
+
+
+class Refused(Exception):
+    """Ends the parser's work: nothing more of this connection is read."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `cycle` is its newest request, `pipeline` has those that wait, the newest first."""
+
+    __slots__ = ("_front", "_held", "_is_blocked", "_is_deaf", "_is_half_closed", "_is_proceeding", "_stage",
+                 "_timed", "_unfinished", "deadline")  # fmt: skip
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._front: Front = app_state[FRONT]
+        self.deadline = self._front.connections.idle_until
+        self._stage = self._timed = Stage.WHOLE
+        self._held = self._unfinished = 0
+        self._is_deaf = self._is_half_closed = self._is_blocked = self._is_proceeding = False
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Welcome it, or turn it away where there are too many."""
+        super().connection_made(transport)
+        connections = self._front.connections
+        if connections.admit(self):
+            return
+        refusals.CONNECTION.add(why="there are too many")
+        if connections.turn_away(self):
+            transport.write(UNAVAILABLE.last)
+            self._linger()
+        else:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more; what has begun goes on without."""
+        self._front.connections.forget(self)
+        self.pipeline.clear()
+        self._release(0)
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """The caller sends no more, but what it has sent is answered. Whether there is anything."""
+        self._is_deaf = self._is_half_closed = True
+        if self._stage is Stage.BODY:
+            if not self.pipeline:
+                return False
+            self.pipeline.popleft()
+        return self._is_busy
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it, not too much at a time, so that limits hold also for what comes at once."""
+        if len(data) <= MAX_HEAD:
+            self._parse(data)
+        else:
+            for begin in range(0, len(data), MAX_HEAD):
+                self._parse(memoryview(data)[begin : begin + MAX_HEAD])
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        size = len(data)
+        while data and not self._is_deaf:
+            try:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:  # to what is not spoken here: HTTP goes on
+                data = memoryview(data)[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self.refuse(BAD, "it is not HTTP")
+        if self._stage is not Stage.WHOLE and not self._is_deaf:
+            self._limit(size)
+
+    def _limit(self, size: int) -> None:
+        """So much has come, and the newest request is still not whole."""
+        if self._timed is not self._stage:
+            self._timed = self._stage
+            self.deadline = self._front.connections.now + (self._stage.value or 0)
+        self._unfinished += size
+        if self._stage is Stage.HEAD and self._unfinished > MAX_HEAD:
+            self.refuse(WIDE, "its headers are too large")
+        elif self._unfinished > MAX_MESSAGE:
+            self.refuse(LARGE, "its body is too large")
+        else:
+            self._hold(size)
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if not self._front.connections.hold(size):
+            self.refuse(UNAVAILABLE, "too much is held for unfinished requests")
+
+    def _release(self, kept: int) -> None:
+        self._front.connections.release(self._held - kept)
+        self._held = kept
+
+    def on_message_begin(self) -> None:
+        """A request; its scope is made where an application gets it."""
+        self._stage = Stage.HEAD
+        self._timed = Stage.WHOLE
+        self._unfinished = 0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        """Its headers: it is the application's. Raises Refused."""
+        if self._is_deaf:
+            raise Refused
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        self._admit()
+        super().on_headers_complete()
+        self._stage = Stage.BODY
+
+    def on_message_complete(self) -> None:
+        """All of it. Raises Refused."""
+        if not self._unfinished and self.cycle.body:  # it came at once
+            self._hold(len(self.cycle.body))
+            if self._is_deaf:
+                raise Refused
+        self._stage = Stage.WHOLE
+        super().on_message_complete()
+
+    def _admit(self) -> None:
+        """Let the request wait, where it must and may. Raises Refused."""
+        if not self._is_busy:
+            return
+        if len(self.pipeline) >= MAX_WAITING:
+            self.refuse(UNAVAILABLE, "too many requests of one connection wait")
+        else:
+            self._hold(WAITING_BYTES)
+        if self._is_deaf:
+            raise Refused
+
+    def refuse(self, answer: Answer, why: str) -> None:
+        """Answer what will never be a request, after all that came before it, and read no more."""
+        if self._is_deaf:
+            return
+        self._is_deaf = True
+        refusals.CONNECTION.add(why=why)
+        waits = self._is_busy
+        if self._stage is Stage.BODY and self.pipeline:
+            self.pipeline.popleft()
+        elif self._stage is Stage.BODY:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self._linger()
+                return
+            waits = False
+        refused = Exchange(self, answer)
+        refused.more_body = False
+        self.cycle = cast("RequestResponseCycle", refused)
+        if waits:
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            refused.begin()
+
+    def respond(self, answer: Answer, *, keep_alive: bool) -> None:
+        """Write the answer of the request whose turn it is."""
+        if self.transport.is_closing():
+            return
+        if keep_alive:
+            self.transport.write(answer.kept)
+            self.on_response_complete()
+            return
+        self.transport.write(answer.last)
+        self.pipeline.clear()
+        if self._is_deaf and not self._is_half_closed:
+            self._linger()
+        else:
+            self._is_deaf = True
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Send no more. What still comes is thrown away for a while: closed at once, the answer might be."""
+        self._is_deaf = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.deadline = self._front.connections.now + LINGER_SECONDS
+
+    def on_response_complete(self) -> None:
+        """A request is answered: the next one's turn."""
+        self.deadline = self._front.connections.idle_until
+        if self.pipeline or self._held or self._is_half_closed or self.flow.read_paused:
+            self._proceed()
+
+    def _proceed(self) -> None:
+        """Begin those that wait, until one of them takes its time. No recursion: they may be many."""
+        if self._is_proceeding or self.transport.is_closing():
+            return
+        self._is_proceeding, cycle = True, None
+        while self.pipeline and not self.flow.write_paused and (cycle is None or cycle.response_complete):
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        self._is_proceeding = False
+        self._is_blocked = bool(self.pipeline) and self.flow.write_paused
+        if self.pipeline or self.transport.is_closing():
+            return
+        self._release(0 if self._stage is Stage.WHOLE else min(self._held, self._unfinished))
+        if not self.flow.write_paused:
+            self.flow.resume_reading()
+        if self._is_half_closed and not self._is_busy:
+            self.transport.close()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Its turn has come."""
+        if not isinstance(cycle, Exchange):
+            super()._start_asgi_task(cycle, app)
+        elif not cycle.more_body:
+            cycle.begin()
+        elif cycle.expects_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def pause_writing(self) -> None:
+        """The caller does not read its answers: nothing more is read from it, nor begun."""
+        super().pause_writing()
+        self.flow.pause_reading()
+        self.deadline = self._front.connections.now + WRITE_SECONDS
+
+    def resume_writing(self) -> None:
+        """It has."""
+        super().resume_writing()
+        self.deadline = self._front.connections.idle_until
+        if self._is_blocked:
+            self._proceed()
+        elif not self.pipeline:
+            self.flow.resume_reading()
+
+    def expire(self) -> None:
+        """Its time is over, if it is not we who take it."""
+        if self.flow.write_paused:
+            self.transport.abort()
+        elif self._is_deaf or self._stage is Stage.WHOLE:
+            if not self._is_busy:
+                self.transport.close()
+        elif not self.pipeline and (self._stage is Stage.BODY or not self._is_busy):
+            self.refuse(SLOW, "it came too slowly")
