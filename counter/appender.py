@@ -68,7 +68,7 @@ class Appender:
 
     async def stop(self) -> None:
         """Answer what is under way; that takes no longer than its deadline."""
-        while self._waiting:
+        while self._waiting:  # noqa: ASYNC110  (nobody else waits for all of them)
             await asyncio.sleep(POLL_SECONDS)
 
     def record(self, id: int, told: Told) -> None:

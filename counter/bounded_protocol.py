@@ -20,7 +20,7 @@ from counter.hot_path import BAD, LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Exchan
 from counter.id_batch import MAX_BODY
 
 MAX_HEAD = 16 * 1024
-"""Bytes of the request line and all headers, as Node has it, whose parser this is. Twice as many never pass."""
+"""Bytes of the request line and all headers, as in Node, whose parser this is. Twice as many never pass."""
 
 MAX_MESSAGE = 2 * MAX_BODY
 """Bytes of a body with all that frames its chunks."""

@@ -25,7 +25,7 @@ MAX_HELD = 64 * 1024 * 1024
 
 SWEEP_SECONDS = 1.0
 IDLE_SECONDS = 75.0
-"""Longer than the minute for which proxies and load balancers keep theirs: they must be the first to close."""
+"""Longer than the minute for which proxies and load balancers keep theirs: they must close first."""
 
 HEAD_SECONDS = 10.0
 """From a request's first byte to the end of its headers."""

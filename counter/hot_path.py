@@ -29,7 +29,7 @@ class Sink(Protocol):
     """Where calls are recorded."""
 
     def record(self, id: int, told: Told) -> None:
-        """Record one call for good, and tell what became of it. Raises Unavailable at once when it can't be."""
+        """Record one call for good, and tell what became of it. Raises Unavailable when it can't be."""
         ...
 
 

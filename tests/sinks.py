@@ -20,7 +20,12 @@ SINKS = ("redis", "kafka")
 def recorded(sink: hot_path.Sink, id: int) -> Awaitable[Accepted | None]:
     """Record a call, and wait for what the sink tells."""
     outcome: asyncio.Future[Accepted | None] = asyncio.get_running_loop().create_future()
-    sink.record(id, lambda accepted: outcome.done() or outcome.set_result(accepted))
+
+    def told(accepted: Accepted | None) -> None:
+        if not outcome.cancelled():
+            outcome.set_result(accepted)
+
+    sink.record(id, told)
     return outcome
 
 

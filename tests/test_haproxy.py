@@ -11,12 +11,13 @@ import redis
 
 from counter.accepting import PATH
 from embedded.ports import free_port
+from tests import web as web_server
 from tests.certificates import Authority
 from tests.checker import verify_waiting
 from tests.haproxy import HAProxy
 from tests.load import Load, kill_with_calls
 from tests.processes import Process, ServerProcess, run, wait_until
-from tests.web import WEB, metric, web
+from tests.web import WEB, metric
 
 CLIENTS = 3
 CALLS = 100
@@ -38,7 +39,7 @@ class Front:
         metrics = self._home / name
         metrics.mkdir(exist_ok=True)
         env |= {"BEHIND_TLS": "true", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return web(WEB, self.ports[name], self._home / f"{name}.log", env)
+        return web_server.web(WEB, self.ports[name], self._home / f"{name}.log", env)
 
     def load(self) -> Load:
         return Load(self.haproxy.url, CLIENTS, tls=self.tls)

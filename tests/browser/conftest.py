@@ -68,7 +68,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
         for process in (server, worker, beat):
             stack.enter_context(run(process))
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: is_ready(url), f"web is ready, see {web.log}")
+        wait_until(lambda: is_ready(url), f"web is ready, see {server.log}")
         yield System(url, password, CountStore(client), server, beat)
 
 
