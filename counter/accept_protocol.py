@@ -5,7 +5,7 @@ import re
 import httptools
 
 from counter import accepting, refusals
-from counter.bounded_protocol import BoundedProtocol, Refused, Stage
+from counter.bounded_protocol import BODY, WHOLE, BoundedProtocol, Refused
 from counter.hot_path import BAD, LARGE, AcceptCall, Exchange
 from counter.id_batch import MAX_BODY
 from counter.token_guard import is_authorized
@@ -22,19 +22,17 @@ class AcceptProtocol(BoundedProtocol):
 
     def on_headers_complete(self) -> None:
         """A call, or the application's request. Raises Refused."""
-        if self._is_deaf:
-            raise Refused
         if _PATH not in self.url or not (call := self._read_call()):
             super().on_headers_complete()
             return
+        self._admit()
         if self._is_busy:
-            self._admit()
             self.flow.pause_reading()
             self.pipeline.appendleft((call, self.app))  # type: ignore[arg-type]  # in the place of a cycle
         elif call.expects_continue:
             self._start_asgi_task(call, self.app)
         self.cycle = call  # type: ignore[assignment]
-        self._stage = Stage.BODY
+        self._stage = BODY
 
     def _read_call(self) -> Exchange | None:
         parser = self.parser
@@ -83,7 +81,7 @@ class AcceptProtocol(BoundedProtocol):
         if not isinstance(call, Exchange):
             super().on_message_complete()
             return
-        self._stage = Stage.WHOLE
+        self._stage = WHOLE
         call.more_body = False
         if not self.pipeline:
             call.begin()

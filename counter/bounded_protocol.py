@@ -20,13 +20,13 @@ from counter.hot_path import BAD, LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Exchan
 from counter.id_batch import MAX_BODY
 
 MAX_HEAD = 16 * 1024
-"""Bytes of the request line and all headers, as in Node, whose parser this is. Twice as many never pass."""
+"""Bytes of the request line and all headers, as in Node, whose parser this is. A PIECE more may pass."""
 
 MAX_MESSAGE = 2 * MAX_BODY
 """Bytes of a body with all that frames its chunks."""
 
-MAX_WAITING = 1000
-"""Requests of one connection that wait for their turn. One more is refused."""
+PIECE = 4096
+"""Bytes that are parsed at a time: at most so many requests wait for their turn as fit into it."""
 
 WAITING_BYTES = 4096
 """That a waiting request takes beside its body."""
@@ -52,6 +52,9 @@ class Stage(Enum):
     BODY = BODY_SECONDS
 
 
+WHOLE, HEAD, BODY = Stage
+
+
 class Refused(Exception):
     """Ends the parser's work: nothing more of this connection is read."""
 
@@ -59,8 +62,20 @@ class Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `cycle` is its newest request, `pipeline` has those that wait, the newest first."""
 
-    __slots__ = ("_front", "_held", "_is_blocked", "_is_deaf", "_is_half_closed", "_is_proceeding", "_stage",
-                 "_timed", "_unfinished", "deadline")  # fmt: skip
+    __slots__ = (
+        "_front",
+        "_held",
+        "_is_blocked",
+        "_is_deaf",
+        "_is_half_closed",
+        "_is_parsing",
+        "_is_proceeding",
+        "_stage",
+        "_timed",
+        "_unfinished",
+        "_unparsed",
+        "deadline",
+    )
 
     def __init__(
         self,
@@ -72,9 +87,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._front: Front = app_state[FRONT]
         self.deadline = self._front.connections.idle_until
-        self._stage = self._timed = Stage.WHOLE
+        self._stage = self._timed = WHOLE
+        self._unparsed = b""
         self._held = self._unfinished = 0
-        self._is_deaf = self._is_half_closed = self._is_blocked = self._is_proceeding = False
+        self._is_deaf = self._is_half_closed = False
+        self._is_blocked = self._is_parsing = self._is_proceeding = False
 
     @property
     def _is_busy(self) -> bool:
@@ -103,22 +120,34 @@ class BoundedProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
         """The caller sends no more, but what it has sent is answered. Whether there is anything."""
         self._is_deaf = self._is_half_closed = True
-        if self._stage is Stage.BODY:
+        if self._stage is BODY:
             if not self.pipeline:
                 return False
             self.pipeline.popleft()
         return self._is_busy
 
     def data_received(self, data: bytes) -> None:
-        """Parse it, not too much at a time, so that limits hold also for what comes at once."""
-        if len(data) <= MAX_HEAD:
+        """Parse it, in pieces where it is much: of what comes at once no more begins than is answered."""
+        if len(data) <= PIECE and not self._unparsed and not self.pipeline:
             self._parse(data)
-        else:
-            for begin in range(0, len(data), MAX_HEAD):
-                self._parse(memoryview(data)[begin : begin + MAX_HEAD])
+            return
+        self._unparsed += data
+        self._parse_on()
+        self._hold(len(self._unparsed))
+
+    def _parse_on(self) -> None:
+        """As long as no request waits for its turn."""
+        data, begin = memoryview(self._unparsed), 0
+        while begin < len(data) and not self.pipeline and not self._is_deaf and not self.flow.write_paused:
+            self._parse(data[begin : begin + PIECE])
+            begin += PIECE
+        self._unparsed = b"" if self._is_deaf else bytes(data[begin:])
+        if not self._unparsed and not self.pipeline and not self.flow.write_paused:
+            self.flow.resume_reading()
 
     def _parse(self, data: bytes | memoryview) -> None:
         size = len(data)
+        self._is_parsing = True
         while data and not self._is_deaf:
             try:
                 self.parser.feed_data(data)
@@ -127,7 +156,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 data = memoryview(data)[upgrade.args[0] :]
             except httptools.HttpParserError:
                 self.refuse(BAD, "it is not HTTP")
-        if self._stage is not Stage.WHOLE and not self._is_deaf:
+        self._is_parsing = False
+        if self._stage is not WHOLE and not self._is_deaf:
             self._limit(size)
 
     def _limit(self, size: int) -> None:
@@ -136,7 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timed = self._stage
             self.deadline = self._front.connections.now + (self._stage.value or 0)
         self._unfinished += size
-        if self._stage is Stage.HEAD and self._unfinished > MAX_HEAD:
+        if self._stage is HEAD and self._unfinished > MAX_HEAD:
             self.refuse(WIDE, "its headers are too large")
         elif self._unfinished > MAX_MESSAGE:
             self.refuse(LARGE, "its body is too large")
@@ -154,8 +184,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request; its scope is made where an application gets it."""
-        self._stage = Stage.HEAD
-        self._timed = Stage.WHOLE
+        self._stage = HEAD
+        self._timed = WHOLE
         self._unfinished = 0
         self.url = b""
         self.headers = []
@@ -163,32 +193,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its headers: it is the application's. Raises Refused."""
-        if self._is_deaf:
-            raise Refused
+        self._admit()
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
-        self._admit()
         super().on_headers_complete()
-        self._stage = Stage.BODY
+        self._stage = BODY
 
     def on_message_complete(self) -> None:
-        """All of it. Raises Refused."""
-        if not self._unfinished and self.cycle.body:  # it came at once
-            self._hold(len(self.cycle.body))
-            if self._is_deaf:
-                raise Refused
-        self._stage = Stage.WHOLE
+        """All of it."""
+        self._stage = WHOLE
         super().on_message_complete()
 
     def _admit(self) -> None:
         """Let the request wait, where it must and may. Raises Refused."""
-        if not self._is_busy:
-            return
-        if len(self.pipeline) >= MAX_WAITING:
-            self.refuse(UNAVAILABLE, "too many requests of one connection wait")
-        else:
+        if self._is_busy:
             self._hold(WAITING_BYTES)
         if self._is_deaf:
             raise Refused
@@ -200,9 +220,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_deaf = True
         refusals.CONNECTION.add(why=why)
         waits = self._is_busy
-        if self._stage is Stage.BODY and self.pipeline:
+        if self._stage is BODY and self.pipeline:
             self.pipeline.popleft()
-        elif self._stage is Stage.BODY:
+        elif self._stage is BODY:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.cycle.response_started:
@@ -258,9 +278,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_blocked = bool(self.pipeline) and self.flow.write_paused
         if self.pipeline or self.transport.is_closing():
             return
-        self._release(0 if self._stage is Stage.WHOLE else min(self._held, self._unfinished))
-        if not self.flow.write_paused:
-            self.flow.resume_reading()
+        begun = 0 if self._stage is WHOLE else self._unfinished
+        self._release(min(self._held, begun + len(self._unparsed)))
+        if not self._is_parsing:
+            self._parse_on()
         if self._is_half_closed and not self._is_busy:
             self.transport.close()
 
@@ -283,17 +304,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """It has."""
         super().resume_writing()
         self.deadline = self._front.connections.idle_until
-        if self._is_blocked:
+        if self._is_blocked or not self.pipeline:
             self._proceed()
-        elif not self.pipeline:
-            self.flow.resume_reading()
 
     def expire(self) -> None:
         """Its time is over, if it is not we who take it."""
         if self.flow.write_paused:
             self.transport.abort()
-        elif self._is_deaf or self._stage is Stage.WHOLE:
+        elif self._is_deaf or self._stage is WHOLE:
             if not self._is_busy:
                 self.transport.close()
-        elif not self.pipeline and (self._stage is Stage.BODY or not self._is_busy):
+        elif not self.flow.read_paused and (self._stage is BODY or not self._is_busy):
             self.refuse(SLOW, "it came too slowly")
