@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from counter import refusals
-from counter.connections import BODY_SECONDS, HEAD_SECONDS, LINGER_SECONDS, WRITE_SECONDS, Connections
+from counter.connections import Connections
 from counter.hot_path import BAD, LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Exchange, Sink
 from counter.id_batch import MAX_BODY
 
@@ -47,9 +47,9 @@ class Front:
 class Stage(Enum):
     """What has come of the newest request."""
 
-    WHOLE = None
-    HEAD = HEAD_SECONDS
-    BODY = BODY_SECONDS
+    WHOLE = 0
+    HEAD = 1
+    BODY = 2
 
 
 WHOLE, HEAD, BODY = Stage
@@ -63,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. `cycle` is its newest request, `pipeline` has those that wait, the newest first."""
 
     __slots__ = (
+        "_connections",
         "_front",
         "_held",
         "_is_blocked",
@@ -70,6 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         "_is_half_closed",
         "_is_parsing",
         "_is_proceeding",
+        "_limits",
         "_stage",
         "_timed",
         "_unfinished",
@@ -86,7 +88,9 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._front: Front = app_state[FRONT]
-        self.deadline = self._front.connections.idle_until
+        self._connections = self._front.connections
+        self._limits = self._connections.limits
+        self.deadline = self._connections.idle_until
         self._stage = self._timed = WHOLE
         self._unparsed = b""
         self._held = self._unfinished = 0
@@ -100,11 +104,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Welcome it, or turn it away where there are too many."""
         super().connection_made(transport)
-        connections = self._front.connections
-        if connections.admit(self):
+        if self._connections.admit(self):
             return
         refusals.CONNECTION.add(why="there are too many")
-        if connections.turn_away(self):
+        if self._connections.turn_away(self):
             transport.write(UNAVAILABLE.last)
             self._linger()
         else:
@@ -112,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more; what has begun goes on without."""
-        self._front.connections.forget(self)
+        self._connections.forget(self)
         self.pipeline.clear()
         self._release(0)
         super().connection_lost(exc)
@@ -164,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """So much has come, and the newest request is still not whole."""
         if self._timed is not self._stage:
             self._timed = self._stage
-            self.deadline = self._front.connections.now + (self._stage.value or 0)
+            self._allow(self._limits.head if self._stage is HEAD else self._limits.body)
         self._unfinished += size
         if self._stage is HEAD and self._unfinished > MAX_HEAD:
             self.refuse(WIDE, "its headers are too large")
@@ -173,13 +176,16 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._hold(size)
 
+    def _allow(self, seconds: float) -> None:
+        self.deadline = self._connections.now + seconds
+
     def _hold(self, size: int) -> None:
         self._held += size
-        if not self._front.connections.hold(size):
+        if not self._connections.hold(size):
             self.refuse(UNAVAILABLE, "too much is held for unfinished requests")
 
     def _release(self, kept: int) -> None:
-        self._front.connections.release(self._held - kept)
+        self._connections.release(self._held - kept)
         self._held = kept
 
     def on_message_begin(self) -> None:
@@ -258,11 +264,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_deaf = True
         self.transport.write_eof()
         self.flow.resume_reading()
-        self.deadline = self._front.connections.now + LINGER_SECONDS
+        self._allow(self._limits.linger)
 
     def on_response_complete(self) -> None:
         """A request is answered: the next one's turn."""
-        self.deadline = self._front.connections.idle_until
+        self.deadline = self._connections.idle_until
         if self.pipeline or self._held or self._is_half_closed or self.flow.read_paused:
             self._proceed()
 
@@ -298,12 +304,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """The caller does not read its answers: nothing more is read from it, nor begun."""
         super().pause_writing()
         self.flow.pause_reading()
-        self.deadline = self._front.connections.now + WRITE_SECONDS
+        self._allow(self._limits.write)
 
     def resume_writing(self) -> None:
         """It has."""
         super().resume_writing()
-        self.deadline = self._front.connections.idle_until
+        self.deadline = self._connections.idle_until
         if self._is_blocked or not self.pipeline:
             self._proceed()
 

@@ -6,13 +6,12 @@ time is over are ended: so a request needs no timer.
 
 import asyncio
 import resource
+import sys
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
 
 from counter.hot_path import ANSWERS
-
-MAX_CONNECTIONS = 10_000
-"""More are turned away with a 503. One that is idle takes some 5 kB."""
 
 SPARE_DESCRIPTORS = 200
 """For files, servers, and connections that are being turned away."""
@@ -20,24 +19,27 @@ SPARE_DESCRIPTORS = 200
 MAX_TURNED_AWAY = 100
 """At a time. More are closed without an answer."""
 
-MAX_HELD = 64 * 1024 * 1024
-"""Bytes of requests that are not complete, or wait for their turn."""
-
 SWEEP_SECONDS = 1.0
-IDLE_SECONDS = 75.0
-"""Longer than the minute for which proxies and load balancers keep theirs: they must close first."""
 
-HEAD_SECONDS = 10.0
-"""From a request's first byte to the end of its headers."""
 
-BODY_SECONDS = 30.0
-"""From there to the end of its body."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """For the connections of one process, sizes in bytes, times in seconds; a time may be a sweep longer."""
 
-WRITE_SECONDS = 30.0
-"""For a caller to read some of its answers."""
-
-LINGER_SECONDS = 2.0
-"""For a caller to read the last answer, before what it still sends makes the system throw that away."""
+    connections: int = 10_000
+    """More are turned away with a 503. One that is idle takes some 5 kB."""
+    held: int = 64 * 1024 * 1024
+    """By requests that are not complete, or wait for their turn."""
+    idle: float = 75.0
+    """Longer than the minute for which proxies and load balancers keep theirs: they must close first."""
+    head: float = 10.0
+    """From a request's first byte to the end of its headers."""
+    body: float = 30.0
+    """From there to the end of its body."""
+    write: float = 30.0
+    """For a caller to read some of its answers."""
+    linger: float = 2.0
+    """For a caller to read the last answer, before what it still sends makes the system throw that away."""
 
 
 class Timed(Protocol):
@@ -50,21 +52,22 @@ class Timed(Protocol):
         ...
 
 
-def descriptors() -> int:
-    """How many file descriptors this process may have: as many as the system lets it."""
+def allow_descriptors() -> int:
+    """Let this process have as many file descriptors as the system allows it; returns how many those are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return MAX_CONNECTIONS + SPARE_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 class Connections:
     """Belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._most = max(1, min(self.limits.connections, allow_descriptors() - SPARE_DESCRIPTORS))
         self._open: set[Timed] = set()
         self._turned_away: set[Timed] = set()
-        self._limit = max(1, min(MAX_CONNECTIONS, descriptors() - SPARE_DESCRIPTORS))
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
         self.now = 0.0
@@ -76,7 +79,7 @@ class Connections:
         """Begin to look at them."""
         loop = asyncio.get_running_loop()
         self.now = loop.time()
-        self.idle_until = self.now + IDLE_SECONDS
+        self.idle_until = self.now + self.limits.idle
         date = formatdate(usegmt=True).encode()
         for answer in ANSWERS:
             answer.stamp(date)
@@ -92,7 +95,7 @@ class Connections:
 
     def admit(self, connection: Timed) -> bool:
         """Whether there is room for one more."""
-        if len(self._open) >= self._limit:
+        if len(self._open) >= self._most:
             return False
         self._open.add(connection)
         return True
@@ -112,7 +115,7 @@ class Connections:
     def hold(self, size: int) -> bool:
         """Take memory for so many bytes. It is taken also where there was not enough: then give it back."""
         self._held += size
-        return self._held <= MAX_HELD
+        return self._held <= self.limits.held
 
     def release(self, size: int) -> None:
         """So many bytes are held no more."""

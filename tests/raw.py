@@ -37,6 +37,9 @@ class Caller:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def close(self) -> None:
+        self._file.close()
+
     def end(self) -> None:
         """Send no more."""
         self.socket.shutdown(socket.SHUT_WR)
@@ -72,7 +75,11 @@ def calling(url: str) -> Iterator[Caller]:
     """A caller of the server there."""
     where = urlsplit(url)
     with socket.create_connection((where.hostname, where.port), timeout=TIMEOUT_SECONDS) as connection:
-        yield Caller(connection)
+        caller = Caller(connection)
+        try:
+            yield caller
+        finally:
+            caller.close()
 
 
 def call(id: object, *headers: str, method: str = "GET", version: str = "1.1", body: bytes = b"") -> bytes:
