@@ -5,9 +5,10 @@ import re
 import httptools
 
 from counter import accepting, refusals
-from counter.bounded_protocol import BODY, WHOLE, BoundedProtocol, Refused
+from counter.bounded_protocol import BODY, WHOLE, Refused
 from counter.hot_path import BAD, LARGE, AcceptCall, Exchange
 from counter.id_batch import MAX_BODY
+from counter.ordered_protocol import OrderedProtocol
 from counter.token_guard import is_authorized
 
 _PATH = accepting.PATH.encode()
@@ -15,7 +16,7 @@ _METHODS = frozenset(method.encode() for method in accepting.METHODS)
 _PLAIN = re.compile(rb"%b\?id=([0-9]{1,18})" % re.escape(_PATH)).fullmatch
 
 
-class AcceptProtocol(BoundedProtocol):
+class AcceptProtocol(OrderedProtocol):
     """One connection. An accept call with an `endpoint` is the application's."""
 
     __slots__ = ()
