@@ -26,8 +26,10 @@ class AcceptProtocol(OrderedProtocol):
         if _PATH not in self.url or not (call := self._read_call()):
             super().on_headers_complete()
             return
-        self._admit()
-        if self._is_busy:
+        waits = self.cycle is not None and not self.cycle.response_complete
+        if waits or self._is_deaf:
+            self._admit()
+        if waits:
             self.flow.pause_reading()
             self.pipeline.appendleft((call, self.app))  # type: ignore[arg-type]  # in the place of a cycle
         elif call.expects_continue:
@@ -36,8 +38,8 @@ class AcceptProtocol(OrderedProtocol):
         self._stage = BODY
 
     def _read_call(self) -> Exchange | None:
-        parser = self.parser
-        if parser.get_method() not in _METHODS or not self._is_authorized:
+        parser, token = self.parser, self._front.token
+        if parser.get_method() not in _METHODS or (token and not is_authorized(token, self.headers)):
             return None
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         if plain := _PLAIN(self.url):
@@ -53,18 +55,8 @@ class AcceptProtocol(OrderedProtocol):
                 return Exchange(self, BAD, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
             if endpoint:
                 return None
-        return AcceptCall(
-            self,
-            id,
-            self._front.sink,
-            keep_alive=keep_alive,
-            expects_continue=self.expect_100_continue,
-        )
-
-    @property
-    def _is_authorized(self) -> bool:
-        token = self._front.token
-        return not token or is_authorized(token, self.headers)
+        sink, expects = self._front.sink, self.expect_100_continue
+        return AcceptCall(self, id, sink, keep_alive=keep_alive, expects_continue=expects)
 
     def on_body(self, body: bytes) -> None:
         """That of a call is thrown away."""

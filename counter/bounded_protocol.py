@@ -102,14 +102,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Nobody is there any more; what has begun goes on without."""
         self._connections.forget(self)
         self.pipeline.clear()
-        self._release(0)
+        self._release()
         super().connection_lost(exc)
 
     def _limit(self, size: int) -> None:
         """So much has come, and the newest request is still not whole."""
         if self._timed is not self._stage:
             self._timed = self._stage
-            self._allow(self._limits.head if self._stage is HEAD else self._limits.body)
+            self._allow_rest()
         self._unfinished += size
         if self._stage is HEAD and self._unfinished > MAX_HEAD:
             self.refuse(WIDE, "its headers are too large")
@@ -121,14 +121,25 @@ class BoundedProtocol(HttpToolsProtocol):
     def _allow(self, seconds: float) -> None:
         self.deadline = self._connections.now + seconds
 
+    def _allow_rest(self) -> None:
+        self._allow(self._limits.head if self._stage is HEAD else self._limits.body)
+
     def _hold(self, size: int) -> None:
         self._held += size
         if not self._connections.hold(size):
             self.refuse(UNAVAILABLE, "too much is held for unfinished requests")
 
-    def _release(self, kept: int) -> None:
+    def _release(self, kept: int = 0) -> None:
         self._connections.release(self._held - kept)
         self._held = kept
+
+    def _keep(self, unparsed: int) -> None:
+        """No request waits: what is held is what has come of the newest, and its time begins anew."""
+        if self._stage is WHOLE:
+            self._release(min(self._held, unparsed))
+        else:
+            self._release(min(self._held, unparsed + self._unfinished))
+            self._allow_rest()
 
     def _admit(self) -> None:
         """Let the request wait, where it must and may. Raises Refused."""

@@ -152,7 +152,8 @@ class OrderedProtocol(BoundedProtocol):
 
     def on_response_complete(self) -> None:
         """A request is answered: the next one's turn."""
-        self.deadline = self._connections.idle_until
+        if self._stage is WHOLE:
+            self.deadline = self._connections.idle_until
         if self.pipeline or self._held or self._is_half_closed or self.flow.read_paused:
             self._proceed()
 
@@ -168,8 +169,7 @@ class OrderedProtocol(BoundedProtocol):
         self._is_blocked = bool(self.pipeline) and self.flow.write_paused
         if self.pipeline or self.transport.is_closing():
             return
-        begun = 0 if self._stage is WHOLE else self._unfinished
-        self._release(min(self._held, begun + len(self._unparsed)))
+        self._keep(len(self._unparsed))
         if not self._is_parsing:
             self._parse_on()
         if self._is_half_closed and not self._is_busy:
