@@ -12,6 +12,7 @@ from pytest_django import Settings
 from counter import delivery
 from counter.batch import SCRIPT, Accepted, Batch, Unavailable, Writer
 from counter.batcher import Batcher
+from counter.hot_path import AcceptCall, Answer
 from counter.keys import WHOLE
 from counter.layout import spread_over
 from counter.minute import Minute
@@ -69,14 +70,20 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
     assert totals(store).total == 4000 - refused
 
 
-async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: Batcher, store: CountStore) -> None:
-    tasks = [asyncio.create_task(record(batcher, id)) for id in range(10)]
-    await asyncio.sleep(0)
-    tasks[3].cancel()
-    answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert isinstance(answers[3], asyncio.CancelledError)
-    assert sum(isinstance(answer, Accepted) for answer in answers) == 9
-    assert totals(store).total == 10
+class Broken:
+    """A connection that takes no answer."""
+
+    def respond(self, answer: Answer, *, keep_alive: bool) -> None:
+        raise RuntimeError("the handle is closed")
+
+
+async def test_a_connection_that_breaks_takes_no_answer_of_others(
+    batcher: Batcher, store: CountStore
+) -> None:
+    AcceptCall(Broken(), 0, batcher, keep_alive=True, expects_continue=False).begin()
+    assert None not in await record_all(batcher, range(1, 10))
+    assert await recorded(batcher, 10)
+    assert totals(store).total == 11
 
 
 async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: CountStore) -> None:

@@ -177,6 +177,7 @@ def test_a_limit_of_descriptors_ends_in_refusals_not_in_spinning() -> None:
         many = [stack.enter_context(idle(url)) for _ in range(2 * limit)]
         caller.send(call(1))
         assert caller.answer().body == b"ok"
+        assert b" 503 " in many[100].recv(100), "so many it has not descriptors for"
         [worker] = psutil.Process(process.pid).children()
         begin = sum(worker.cpu_times()[:2])
         time.sleep(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from signal import SIGCONT, SIGSTOP, SIGTERM
 
 import httpx
+import psutil
 import pytest
 import redis
 
@@ -89,6 +90,15 @@ def test_no_acknowledged_call_is_lost_under_load(valkey: redis.Redis) -> None:
             load.wait_for(10 * CALLS)
             assert web.process.stop() == 0
     verify_waiting(load.calls, valkey)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("valkey_process")
+def test_a_worker_that_does_not_end_is_killed() -> None:
+    with starting() as web:
+        wait_until(web.is_ready, "accepting")
+        psutil.Process(web.process.pid).children()[0].suspend()
+        assert web.process.stop() == 0
 
 
 @pytest.mark.usefixtures("valkey_process")
