@@ -139,7 +139,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._release(min(self._held, unparsed))
         else:
             self._release(min(self._held, unparsed + self._unfinished))
-            self._allow_rest()
+            if not self._is_deaf:
+                self._allow_rest()
 
     def _admit(self) -> None:
         """Let the request wait, where it must and may. Raises Refused."""

@@ -96,6 +96,7 @@ class OrderedProtocol(BoundedProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _Output(self, self.transport))
         self._stage = BODY
 
     def on_message_complete(self) -> None:
@@ -141,6 +142,13 @@ class OrderedProtocol(BoundedProtocol):
             self._linger()
         else:
             self._is_deaf = True
+            self.transport.close()
+
+    def hang_up(self) -> None:
+        """Close, when the answer has been read, where the caller still sends what it answers."""
+        if self._stage is BODY and not self.pipeline:
+            self._linger()
+        else:
             self.transport.close()
 
     def _linger(self) -> None:
@@ -196,3 +204,18 @@ class OrderedProtocol(BoundedProtocol):
         self.deadline = self._connections.idle_until
         if self._is_blocked or not self.pipeline:
             self._proceed()
+
+
+class _Output:
+    """What an application's answer is written to, in the place of the transport."""
+
+    __slots__ = ("_protocol", "is_closing", "write")
+
+    def __init__(self, protocol: OrderedProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+    def close(self) -> None:
+        """This was the last answer."""
+        self._protocol.hang_up()

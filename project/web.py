@@ -31,6 +31,7 @@ from counter.batcher import Batcher  # noqa: E402
 from counter.bounded_protocol import FRONT, Front  # noqa: E402
 from counter.committer import Committer  # noqa: E402
 from counter.connections import Connections  # noqa: E402
+from counter.crowd import Crowd  # noqa: E402
 from counter.hot_path import App, Receive, Scope, Send  # noqa: E402
 from counter.nodes import connect_async  # noqa: E402
 from counter.request_body import BodyLimit  # noqa: E402
@@ -123,7 +124,7 @@ class Web:
 
     def __init__(self, django_app: App) -> None:
         self._sink, part_sinks = make_sinks()
-        limited = BodyLimit(django_app)
+        limited = BodyLimit(Crowd(django_app))
         self._batches = BatchPath(limited, part_sinks)
         self._app: App = self._batches
         if token := settings.ACCEPT_TOKEN:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,6 +37,7 @@ class Workers:
     def run(self) -> None:
         """Until SIGTERM or SIGINT, and all of them have ended."""
         reader, self._signalled = os.pipe()
+        self._life = os.pipe()
         for stop in SIGNALS:
             signal.signal(stop, self._stop)
         while not self._is_stopping:
@@ -65,7 +67,14 @@ class Workers:
     def _begin(self) -> None:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        os.close(self._life[1])
+        threading.Thread(target=self._follow, daemon=True).start()
         self._work()
+
+    def _follow(self) -> None:
+        """End this worker when the process that would replace it is gone: a next one wants the port."""
+        os.read(self._life[0], 1)  # which nobody writes to
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _end(self) -> None:
         logger.info("stopping", workers=len(self._running))

@@ -464,7 +464,7 @@ MUTANTS = (
         "a web server's worker that dies is replaced",
         "project/workers.py",
         f"{CONNECTIONS}a_worker_that_dies_is_replaced_and_the_other_takes_its_callers",
-        ("            if worker.is_alive():\n", "            if True:\n"),
+        ("get(number):\n            if worker.is_alive():\n", "get(number):\n            if True:\n"),
     ),
     mutant(
         "a connection that breaks takes no answer of others",
@@ -579,6 +579,27 @@ MUTANTS = (
         "counter/connections.py",
         f"{CONNECTIONS}memory_for_unfinished_bodies_is_bounded_for_all",
         ("        return self._held <= self.limits.held", "        return True"),
+    ),
+    mutant(
+        "a bound on Django's requests under way",
+        "counter/crowd.py",
+        "tests/test_crowd.py",
+        ("        if self._under_way >= MAX_UNDER_WAY:", "        if False:"),
+    ),
+    mutant(
+        "workers end with the process that would replace them",
+        "project/workers.py",
+        f"{CONNECTIONS}workers_do_not_outlive_their_parent",
+        ("        threading.Thread(target=self._follow, daemon=True).start()\n", ""),
+    ),
+    mutant(
+        "a connection lingers while its caller still sends what is refused",
+        "counter/ordered_protocol.py",
+        f"{HTTP}who_sends_too_much_reads_the_answer",
+        (
+            "        if self._stage is BODY and not self.pipeline:\n            self._linger()",
+            "        if False:\n            self._linger()",
+        ),
     ),
     mutant(
         "what was answered holds no memory",

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from signal import SIGKILL
 
 import httpx
 import psutil
@@ -259,3 +260,10 @@ def test_a_worker_that_dies_is_replaced_and_the_other_takes_its_callers(valkey: 
         assert answer_of(url) == b"ok"
         wait_until(lambda: process.output.count("worker started") == 3, "another one is there")
         assert httpx.get(f"{url}/healthz").is_success
+
+
+def test_workers_do_not_outlive_their_parent(valkey: redis.Redis) -> None:
+    with started() as (process, _):
+        workers = psutil.Process(process.pid).children()
+        process.send(SIGKILL)
+        wait_until(lambda: not any(worker.is_running() for worker in workers), "they have ended")

@@ -277,3 +277,11 @@ def test_what_is_refused_is_counted_and_logged_by_the_second(url: str, caller: C
             other.send(b"no http\r\n\r\n")
             assert other.answer().status == 400
     assert metric(url, name) == before + 20
+
+
+def test_who_sends_too_much_reads_the_answer(url: str, valkey: redis.Redis) -> None:
+    too_much = bytes(20 * MAX_BODY)
+    for path in ("/api/v1/accept/", "/healthz"):
+        with calling(url) as other:
+            other.send(get(path, f"Content-Length: {len(too_much)}") + too_much)
+            assert other.answer().status == 413

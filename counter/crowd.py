@@ -1,0 +1,36 @@
+"""Crowd: a bound on the requests that an application works on at the same time."""
+
+from counter import accepting, refusals
+from counter.answer import send_answer, send_problem
+from counter.hot_path import App, Receive, Scope, Send
+from counter.problem import Problem
+
+MAX_UNDER_WAY = 100
+"""Each takes a thread of Django's."""
+
+WHY = "too many requests are under way"
+RETRY = ("Retry-After", str(accepting.RETRY_AFTER_SECONDS))
+CROWDED = Problem(503, WHY, headers=[RETRY])
+
+
+class Crowd:
+    """Hands a request to `app`, or refuses it at once. Belongs to one event loop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        if self._under_way >= MAX_UNDER_WAY:
+            refusals.UNAVAILABLE.add(why=WHY)
+            if scope["path"] == accepting.PATH:
+                await send_answer(503, accepting.CONTENT_TYPE, accepting.FAILED, send, RETRY)
+            else:
+                await send_problem(CROWDED, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1

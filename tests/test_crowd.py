@@ -1,0 +1,31 @@
+"""No more requests are worked on at the same time than there may be threads."""
+
+import asyncio
+
+import httpx
+
+from counter.accepting import PATH
+from counter.answer import send_answer
+from counter.crowd import MAX_UNDER_WAY, Crowd
+from counter.hot_path import Receive, Scope, Send
+
+
+async def test_one_more_than_may_be_under_way_is_refused_at_once() -> None:
+    over = asyncio.Event()
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        await over.wait()
+        await send_answer(200, "text/plain", b"", send)
+
+    transport = httpx.ASGITransport(Crowd(wait))  # type: ignore[arg-type]  # its messages are dictionaries
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        requests = [asyncio.create_task(client.get("/")) for _ in range(MAX_UNDER_WAY)]
+        while sum(task.get_coro().cr_await is not None for task in requests) < MAX_UNDER_WAY:  # type: ignore[union-attr]  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        refused = await client.get("/api/v1/minutes/")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert (await client.get(PATH)).text == "failed"
+        over.set()
+        assert {answer.status_code for answer in await asyncio.gather(*requests)} == {200}
+        assert (await client.get("/")).status_code == 200
