@@ -8,6 +8,9 @@ from counter.problem import Problem
 MAX_UNDER_WAY = 100
 """Each takes a thread of Django's."""
 
+HEALTH, SPARE = ("/healthz", "/readyz"), 10
+"""So many more of these: who asks would restart a server that only has much to do, or take it out."""
+
 WHY = "too many requests are under way"
 RETRY = ("Retry-After", str(accepting.RETRY_AFTER_SECONDS))
 CROWDED = Problem(503, WHY, headers=[RETRY])
@@ -22,7 +25,7 @@ class Crowd:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
-        if self._under_way >= MAX_UNDER_WAY:
+        if self._under_way >= MAX_UNDER_WAY + SPARE * (scope["path"] in HEALTH):
             refusals.UNAVAILABLE.add(why=WHY)
             if scope["path"] == accepting.PATH:
                 await send_answer(503, accepting.CONTENT_TYPE, accepting.FAILED, send, RETRY)

@@ -584,7 +584,7 @@ MUTANTS = (
         "a bound on Django's requests under way",
         "counter/crowd.py",
         "tests/test_crowd.py",
-        ("        if self._under_way >= MAX_UNDER_WAY:", "        if False:"),
+        ("        if self._under_way >= MAX_UNDER_WAY +", "        if False and MAX_UNDER_WAY +"),
     ),
     mutant(
         "workers end with the process that would replace them",

@@ -11,21 +11,25 @@ from counter.hot_path import Receive, Scope, Send
 
 
 async def test_one_more_than_may_be_under_way_is_refused_at_once() -> None:
-    over = asyncio.Event()
+    over, begun = asyncio.Event(), asyncio.Semaphore(0)
 
     async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.release()
         await over.wait()
         await send_answer(200, "text/plain", b"", send)
 
     transport = httpx.ASGITransport(Crowd(wait))  # type: ignore[arg-type]  # its messages are dictionaries
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         requests = [asyncio.create_task(client.get("/")) for _ in range(MAX_UNDER_WAY)]
-        while sum(task.get_coro().cr_await is not None for task in requests) < MAX_UNDER_WAY:  # type: ignore[union-attr]  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        for _ in requests:
+            await begun.acquire()
+        health = asyncio.create_task(client.get("/healthz"))
+        await begun.acquire()
         refused = await client.get("/api/v1/minutes/")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert (await client.get(PATH)).text == "failed"
         over.set()
+        assert (await health).status_code == 200
         assert {answer.status_code for answer in await asyncio.gather(*requests)} == {200}
         assert (await client.get("/")).status_code == 200
