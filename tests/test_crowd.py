@@ -18,7 +18,7 @@ async def test_one_more_than_may_be_under_way_is_refused_at_once() -> None:
         await over.wait()
         await send_answer(200, "text/plain", b"", send)
 
-    transport = httpx.ASGITransport(Crowd(wait))  # type: ignore[arg-type]  # its messages are dictionaries
+    transport = httpx.ASGITransport(Crowd(wait))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         requests = [asyncio.create_task(client.get("/")) for _ in range(MAX_UNDER_WAY)]
         for _ in requests:
