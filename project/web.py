@@ -12,6 +12,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import django
@@ -94,7 +95,7 @@ def work(listener: socket.socket) -> None:
     from project.asgi import application  # noqa: PLC0415
 
     config = uvicorn.Config(
-        Web(application).serve,
+        Web(application, end_traces).serve,
         http=AcceptProtocol,
         loop="uvloop",
         ws="none",
@@ -107,7 +108,6 @@ def work(listener: socket.socket) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     uvicorn.Server(config).run([listener])
-    end_traces()
 
 
 def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
@@ -122,7 +122,8 @@ def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
 class Web:
     """The application of one worker: batches, Django's requests, and the worker's life."""
 
-    def __init__(self, django_app: App) -> None:
+    def __init__(self, django_app: App, end_traces: Callable[[], None]) -> None:
+        self._end_traces = end_traces
         self._sink, part_sinks = make_sinks()
         limited = BodyLimit(Crowd(django_app))
         self._batches = BatchPath(limited, part_sinks)
@@ -150,6 +151,7 @@ class Web:
         self._front.connections.stop()
         await self._batches.stop()
         await asyncio.to_thread(callbacks().stop)
+        await asyncio.to_thread(self._end_traces)
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -61,12 +61,16 @@ class Workers:
             return
         worker = self._running[number] = get_context("fork").Process(target=self._begin, daemon=True)
         self._started[number] = time.monotonic()
+        # One that comes before the worker has handlers of its own must not be lost to those of its parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         worker.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         logger.info("worker started", number=number, pid=worker.pid)
 
     def _begin(self) -> None:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(self._life[1])
         threading.Thread(target=self._follow, daemon=True).start()
         self._work()
