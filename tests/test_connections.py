@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import os
 import resource
 import socket
 import time
@@ -19,7 +20,7 @@ from counter.accepting import PATH
 from counter.connections import MAX_TURNED_AWAY, SPARE_DESCRIPTORS, Limits
 from embedded.ports import free_port
 from tests.conftest import HOME
-from tests.processes import Process, ServerProcess, run, tally, wait_until
+from tests.processes import BIN, LAUNCHER, Process, ServerProcess, run, tally, wait_until
 from tests.protocol_server import bounded
 from tests.raw import call, calling, get
 
@@ -168,9 +169,10 @@ def answers(url: str) -> bool:
 
 def test_a_limit_of_descriptors_ends_in_refusals_not_in_spinning() -> None:
     limit = SPARE_DESCRIPTORS + 50
-    script = f"ulimit -n {limit}; exec bin/tally web --workers=1 --port="
     port = free_port()
-    process = Process(["sh", "-c", f"{script}{port}"], HOME / "descriptors.log", tally_env())
+    script = f"ulimit -n {limit}; exec {LAUNCHER} web --workers=1 --port={port}"
+    env = {"PATH": os.pathsep.join((str(BIN), os.environ["PATH"]))}
+    process = Process(["sh", "-c", script], HOME / "descriptors.log", env)
     url = f"http://127.0.0.1:{port}"
     with run(process), ExitStack() as stack:
         wait_until(lambda: answers(url), "it answers")
@@ -186,10 +188,6 @@ def test_a_limit_of_descriptors_ends_in_refusals_not_in_spinning() -> None:
         for each in many:
             each.close()
         wait_until(lambda: answers(url), "there is room again")
-
-
-def tally_env() -> dict[str, str]:
-    return tally("web", log=HOME / "x")._env
 
 
 def idle(url: str) -> socket.socket:
