@@ -62,10 +62,10 @@ def test_pipelined_requests_of_both_lanes_are_answered_in_order(caller: Caller, 
 
 
 def test_however_many_are_pipelined(caller: Caller, store: CountStore) -> None:
-    caller.send(b"".join(call(id % 100) + call("x") for id in range(3000)))
-    answers = [caller.answer() for _ in range(6000)]
-    assert [answer.status for answer in answers] == [200, 400] * 3000
-    assert total(store) == 3000
+    caller.send(b"".join(call(id) + call("x") * 30 for id in range(100)))
+    answers = [caller.answer() for _ in range(3100)]
+    assert [answer.status for answer in answers] == ([200] + [400] * 30) * 100
+    assert total(store) == 100
 
 
 def test_a_request_may_come_byte_by_byte(caller: Caller, store: CountStore) -> None:
@@ -260,17 +260,15 @@ def is_ok(caller: Caller) -> bool:
     return caller.answer().body == b"ok"
 
 
-def test_who_does_not_read_answers_is_not_read_from(caller: Caller, store: CountStore) -> None:
-    calls = 100_000
-    sender = threading.Thread(target=caller.send, args=(call(1) * calls,))
+@pytest.mark.slow
+def test_who_does_not_read_answers_is_not_read_from(caller: Caller) -> None:
+    calls, wide = 50_000, call("x", f"X: {'x' * 1000}")  # more than the system's buffers hold, both ways
+    sender = threading.Thread(target=caller.send, args=(wide * calls,))
     sender.start()
-    sender.join(2)
+    sender.join(5)
     assert sender.is_alive(), "the server has stopped to read"
-    waiting = total(store)
-    assert waiting < calls
-    assert [caller.answer().status for _ in range(calls)] == [200] * calls
+    assert [caller.answer().status for _ in range(calls)] == [400] * calls
     sender.join()
-    assert total(store) == calls
 
 
 def test_what_is_refused_is_counted_and_logged_by_the_second(url: str, caller: Caller) -> None:
