@@ -4,15 +4,16 @@ import re
 
 import httptools
 
-from counter import accepting, refusals
+from counter.accepting import accept_call
+from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.hot_path import BAD, LARGE, AcceptCall, Exchange
+from counter.accepting.token_guard import is_authorized
 from counter.bounded_protocol import BODY, WHOLE, Refused
-from counter.hot_path import BAD, LARGE, AcceptCall, Exchange
-from counter.id_batch import MAX_BODY
 from counter.ordered_protocol import OrderedProtocol
-from counter.token_guard import is_authorized
+from counter.telemetry import rejections
 
-_PATH = accepting.PATH.encode()
-_METHODS = frozenset(method.encode() for method in accepting.METHODS)
+_PATH = accept_call.PATH.encode()
+_METHODS = frozenset(method.encode() for method in accept_call.METHODS)
 _PLAIN = re.compile(rb"%b\?id=([0-9]{1,18})" % re.escape(_PATH)).fullmatch
 
 
@@ -49,9 +50,9 @@ class AcceptProtocol(OrderedProtocol):
             if url.path != _PATH:
                 return None
             try:
-                id, endpoint = accepting.parse_call(url.query or b"")
-            except accepting.BadCall as bad:
-                refusals.BAD_CALL.add(why=str(bad))
+                id, endpoint = accept_call.parse_call(url.query or b"")
+            except accept_call.BadCall as bad:
+                rejections.BAD_CALL.add(why=str(bad))
                 return Exchange(self, BAD, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
             if endpoint:
                 return None

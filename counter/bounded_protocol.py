@@ -9,10 +9,10 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from counter import refusals
+from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.hot_path import LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Sink
 from counter.connections import Connections
-from counter.hot_path import LARGE, SLOW, UNAVAILABLE, WIDE, Answer, Sink
-from counter.id_batch import MAX_BODY
+from counter.telemetry import rejections
 
 MAX_HEAD = 16 * 1024
 """Bytes of the request line and all headers, as in Node, whose parser this is. A PIECE more may pass."""
@@ -91,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self._connections.admit(self):
             return
-        refusals.CONNECTION.add(why="there are too many")
+        rejections.CONNECTION.add(why="there are too many")
         if self._connections.turn_away(self):
             transport.write(UNAVAILABLE.last)
             self._linger()

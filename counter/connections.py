@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
 
-from counter.hot_path import ANSWERS
+from counter.accepting.hot_path import ANSWERS
 
 SPARE_DESCRIPTORS = 200
 """For files, servers, and connections that are being turned away."""

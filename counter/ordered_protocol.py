@@ -12,9 +12,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from counter import refusals
+from counter.accepting.hot_path import BAD, Answer, Exchange
 from counter.bounded_protocol import BODY, HEAD, WHOLE, BoundedProtocol
-from counter.hot_path import BAD, Answer, Exchange
+from counter.telemetry import rejections
 
 PIECE = 4096
 """Bytes that are parsed at a time: at most so many requests wait for their turn as fit into it."""
@@ -109,7 +109,7 @@ class OrderedProtocol(BoundedProtocol):
         if self._is_deaf:
             return
         self._is_deaf = True
-        refusals.CONNECTION.add(why=why)
+        rejections.CONNECTION.add(why=why)
         waits = self._is_busy
         if self._stage is BODY and self.pipeline:
             self.pipeline.popleft()

@@ -6,7 +6,7 @@ from typing import cast
 import django
 from django.core.asgi import get_asgi_application
 
-from counter.hot_path import App
+from counter.accepting.asgi import App
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()

@@ -10,13 +10,12 @@ import uvloop
 
 from counter import connections
 from counter.accept_protocol import AcceptProtocol
-from counter.answer import send_answer
-from counter.batcher import Batcher
+from counter.accepting.asgi import Receive, Scope, Send, send_answer
+from counter.accepting.request_body import Disconnected, read_body
 from counter.bounded_protocol import FRONT, Front
 from counter.connections import Connections, Limits
-from counter.hot_path import Receive, Scope, Send
-from counter.nodes import connect_async
-from counter.request_body import Disconnected, read_body
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
 from embedded.ports import free_port
 
 
@@ -46,7 +45,7 @@ class _Server:
 
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        sink, shared = Batcher(connect_async), Connections(self._limits)
+        sink, shared = GroupCommit(connect_async), Connections(self._limits)
         await sink.start()
         shared.start()
         config = uvicorn.Config(measure, interface="asgi3", ws="none", log_config=None, access_log=False)

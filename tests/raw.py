@@ -8,7 +8,7 @@ from email.message import Message
 from http.client import parse_headers
 from urllib.parse import urlsplit
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 
 TIMEOUT_SECONDS = 30
 

@@ -5,11 +5,11 @@ from collections.abc import Awaitable
 
 import redis
 
-from counter import hot_path
-from counter.batch import Accepted
-from counter.connection import connect
-from counter.progress import Progress
-from tasks.topics import create_topics
+from counter.accepting import hot_path
+from counter.sinks.outcome import Accepted
+from counter.store.clients import connect
+from counter.store.offsets import Progress
+from tasks.kafka.topics import create_topics
 from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess
 from tests.requests_topic import Requests

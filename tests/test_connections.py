@@ -16,7 +16,7 @@ import pytest
 import redis
 from uvicorn.protocols.http import flow_control, httptools_impl
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 from counter.connections import MAX_TURNED_AWAY, SPARE_DESCRIPTORS, Limits
 from embedded.ports import free_port
 from tests.conftest import HOME

@@ -4,10 +4,9 @@ import asyncio
 
 import httpx
 
-from counter.accepting import PATH
-from counter.answer import send_answer
+from counter.accepting.accept_call import PATH
+from counter.accepting.asgi import Receive, Scope, Send, send_answer
 from counter.crowd import MAX_UNDER_WAY, Crowd
-from counter.hot_path import Receive, Scope, Send
 
 
 async def test_one_more_than_may_be_under_way_is_refused_at_once() -> None:

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import redis
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
+from counter.accepting.batch_call import MAX_BODY
 from counter.bounded_protocol import MAX_HEAD
-from counter.id_batch import MAX_BODY
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from tests.processes import ServerProcess, wait_until
 from tests.raw import Caller, call, calling, get
 from tests.web import DJANGO, metric, serving

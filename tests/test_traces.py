@@ -11,8 +11,8 @@ import pytest
 from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
-from counter.jobs import CALLBACK_QUEUE, FLUSH
-from counter.store import CountStore
+from counter.store.counts import CountStore
+from counter.task_names import CALLBACK_QUEUE, FLUSH
 from project.celery import app
 from tests.collector import Collector, collecting
 from tests.conftest import HOME
@@ -148,7 +148,7 @@ OFF = """
 import json, sys
 from project import traces
 traces.set_up("web")
-import project.asgi, tasks.flush
+import project.asgi, tasks.publishing.flush
 from counter import spans
 # redis-py imports the SDK's metrics where they are installed.
 ours = {"opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.exporter"}
