@@ -22,7 +22,6 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 
 START_SECONDS = 60
-TALLY = "asgi project.asgi:application"
 EVENT_MODE = "ACCEPT_SINK=kafka"
 JVM = ("-Xmx1g",)
 """With the optimizing compiler, as in production."""
@@ -126,11 +125,17 @@ def _command(name: Contender, folder: Path, port: int) -> list[str]:
         case Contender.DJANGO:
             return granian("wsgi project.wsgi:application", workers, port)
         case Contender.HOT | Contender.HOT_ALONE:
-            return granian(TALLY, workers, port)
+            return tally(workers, port)
         case Contender.EVENTS:
-            return ["env", EVENT_MODE, *granian(TALLY, workers, port)]
+            return ["env", EVENT_MODE, *tally(workers, port)]
         case Contender.HELLO | Contender.HELLO_ALONE:
             return granian("asgi bench.hello:application", workers, port)
+
+
+def tally(workers: int, port: int) -> list[str]:
+    """The command of Tally's own web server."""
+    options = f"--workers={workers} --host=127.0.0.1 --port={port}"
+    return [sys.executable, "-m", "project.web", *options.split()]
 
 
 def granian(application: str, workers: int, port: int) -> list[str]:

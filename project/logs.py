@@ -49,7 +49,7 @@ def configure(config: dict[str, str]) -> None:
 
 
 class Line(structlog.stdlib.ProcessorFormatter):
-    """Makes a line of a record, as `settings.LOGGING` says. Granian's own process has it by granian.json."""
+    """Makes a line of a record, as `settings.LOGGING` says."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -73,9 +73,7 @@ def _standard_library() -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
-            # Granian and Django bring handlers of their own.
-            "_granian": {"handlers": [], "propagate": True},
-            "django": {"handlers": [], "level": "INFO"},
+            "django": {"handlers": [], "level": "INFO"},  # it brings handlers of its own
             **{name: {"level": level} for name, level in QUIET.items()},
         },
     }

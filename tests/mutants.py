@@ -39,6 +39,7 @@ CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", 
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.py"
 EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
+HTTP, CONNECTIONS = "tests/accepting/test_http.py::test_", "tests/accepting/test_connections.py::test_"
 TOPOLOGY, NGINX = "tests/deployment/test_topology.py::test_", "ops/nginx/tally.conf"
 PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/transaction.py",
@@ -466,10 +467,157 @@ MUTANTS = (
         ('if ($upstream_bytes_sent != "0")', 'if ($upstream_bytes_sent = "none")'),
     ),
     mutant(
-        "a web server whose workers do not hear SIGTERM ends",
-        "bin/tally",
-        "tests/deployment/test_shutdown.py::test_it_ends_also_when_its_workers_have_not_heard_it",
-        (" --workers-kill-timeout 20", ""),
+        "a web server's worker that does not end is killed",
+        "project/workers.py",
+        "tests/deployment/test_shutdown.py::test_a_worker_that_does_not_end_is_killed",
+        ("                worker.kill()\n", ""),
+    ),
+    mutant(
+        "a web server's worker that dies is replaced",
+        "project/workers.py",
+        f"{CONNECTIONS}a_worker_that_dies_is_replaced_and_the_other_takes_its_callers",
+        ("get(number):\n            if worker.is_alive():\n", "get(number):\n            if True:\n"),
+    ),
+    mutant(
+        "a connection that breaks takes no answer of others",
+        "counter/accepting/hot_path.py",
+        "tests/sinks/test_batcher.py::test_a_connection_that_breaks_takes_no_answer_of_others",
+        ("        except Exception:  # of one", "        except ZeroDivisionError:  # of one"),
+    ),
+    mutant(
+        "what is no HTTP is told in its turn",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}what_is_no_http_does_not_take_the_answers_before_it",
+        ("        if waits:\n", "        if False:\n"),
+    ),
+    mutant(
+        "a caller that has closed its sending half is answered",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}a_caller_that_has_said_all_is_answered",
+        ("        return self._is_busy\n", "        return False\n"),
+    ),
+    mutant(
+        "half a request behind whole ones takes no answer",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}half_a_request_behind_whole_ones_takes_no_answer",
+        (
+            "                return False\n            self.pipeline.popleft()\n",
+            "                return False\n",
+        ),
+    ),
+    mutant(
+        "many pipelined requests do not begin inside one another",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}however_many_are_pipelined",
+        ("        if self._is_proceeding or self.transport", "        if self.transport"),
+        ("(cycle is None or cycle.response_complete)", "cycle is None"),
+        ("        if self.pipeline or self.transport.is_closing():\n            return\n", ""),
+    ),
+    mutant(
+        "who does not read its answers is not read from",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}who_does_not_read_answers_is_not_read_from",
+        ("        self.flow.pause_reading()\n        self._allow", "        self._allow"),
+        (" and not self.flow.write_paused:\n            self._parse(", ":\n            self._parse("),
+    ),
+    mutant(
+        "a call is counted when all of it has come",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}who_expects_to_be_asked_for_the_body_is",
+        ("        elif not cycle.more_body:\n", "        elif True:\n"),
+    ),
+    mutant(
+        "HEAD does not count",
+        "counter/api/views/accept.py",
+        f"{HTTP}both_lanes_say_the_same_and_count_the_same[HEAD]",
+        ('    http_method_names = ("get", "post")', '    http_method_names = ("get", "post", "head")'),
+    ),
+    mutant(
+        "headers have a bound",
+        "counter/accepting/http/bounded_protocol.py",
+        f"{HTTP}headers_have_a_bound",
+        ("self._unfinished > MAX_HEAD", "self._unfinished > 100 * MAX_HEAD"),
+    ),
+    mutant(
+        "a call's body has a bound",
+        "counter/accepting/http/accept_protocol.py",
+        f"{HTTP}a_body_of_a_call_is_read_and_has_a_bound",
+        ("        if self.cycle.body_size > MAX_BODY:", "        if False:"),
+    ),
+    mutant(
+        "what frames a body has a bound",
+        "counter/accepting/http/bounded_protocol.py",
+        f"{HTTP}trailers_have_a_bound",
+        ("        elif self._unfinished > MAX_MESSAGE:", "        elif False:"),
+    ),
+    mutant(
+        "connections whose time is over are ended",
+        "counter/accepting/http/connections.py",
+        f"{CONNECTIONS}an_idle_connection_is_closed {CONNECTIONS}what_comes_too_slowly_is_told_and_closed",
+        ("                each.expire()", "                pass"),
+    ),
+    mutant(
+        "a request that is half there keeps its own time",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{CONNECTIONS}what_comes_too_slowly_is_told_and_closed",
+        (
+            "        if self._stage is WHOLE:\n            self.deadline",
+            "        if True:\n            self.deadline",
+        ),
+    ),
+    mutant(
+        "what is under way is not too slow",
+        "counter/accepting/http/bounded_protocol.py",
+        f"{CONNECTIONS}a_request_that_is_under_way_is_not_too_slow",
+        (
+            "            if not self._is_busy:\n                self.transport.close()",
+            "            self.transport.close()",
+        ),
+    ),
+    mutant(
+        "a bound on connections",
+        "counter/accepting/http/connections.py",
+        f"{CONNECTIONS}the_newest_is_turned_away_where_there_are_too_many",
+        ("        if len(self._open) >= self._most:\n", "        if False:\n"),
+    ),
+    mutant(
+        "connections leave descriptors for the rest",
+        "counter/accepting/http/connections.py",
+        f"{CONNECTIONS}a_limit_of_descriptors_ends_in_refusals_not_in_spinning",
+        ("min(self.limits.connections, allow_descriptors() - SPARE_DESCRIPTORS)", "self.limits.connections"),
+    ),
+    mutant(
+        "a bound on the memory of unfinished requests",
+        "counter/accepting/http/connections.py",
+        f"{CONNECTIONS}memory_for_unfinished_bodies_is_bounded_for_all",
+        ("        return self._held <= self.limits.held", "        return True"),
+    ),
+    mutant(
+        "a bound on Django's requests under way",
+        "counter/accepting/crowd.py",
+        "tests/accepting/test_crowd.py",
+        ("        if self._under_way >= MAX_UNDER_WAY +", "        if False and MAX_UNDER_WAY +"),
+    ),
+    mutant(
+        "workers end with the process that would replace them",
+        "project/workers.py",
+        f"{CONNECTIONS}workers_do_not_outlive_their_parent",
+        ("        threading.Thread(target=self._follow, daemon=True).start()\n", ""),
+    ),
+    mutant(
+        "a connection lingers while its caller still sends what is refused",
+        "counter/accepting/http/ordered_protocol.py",
+        f"{HTTP}who_sends_too_much_reads_the_answer",
+        (
+            "        if self._stage is BODY and not self.pipeline:\n            self._linger()",
+            "        if False:\n            self._linger()",
+        ),
+    ),
+    mutant(
+        "what was answered holds no memory",
+        "counter/accepting/http/bounded_protocol.py",
+        f"{CONNECTIONS}what_was_answered_holds_nothing",
+        ("            self._release(min(self._held, unparsed))\n", "            pass\n"),
     ),
     mutant(
         "no part of an url that can't be read is shown",

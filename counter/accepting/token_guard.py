@@ -1,6 +1,7 @@
 """ACCEPT_TOKEN: what a call must carry to be accepted, where it is set."""
 
 import hmac
+from collections.abc import Iterable
 
 from counter.accepting import accept_call, batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send
@@ -23,10 +24,11 @@ class TokenGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, or whatever else the server has to say."""
-        is_open = scope.get("path") not in PATHS or carries(self._token, _authorization(scope))
+        is_open = scope.get("path") not in PATHS or is_authorized(self._token, scope["headers"])
         await (self._app if is_open else self._refuse)(scope, receive, send)
 
 
-def _authorization(scope: Scope) -> str:
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    return values[0].decode("latin-1") if len(values) == 1 else ""
+def is_authorized(token: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request with these headers, by their names in lower case, carries the token."""
+    values = [value for name, value in headers if name == b"authorization"]
+    return len(values) == 1 and carries(token, values[0].decode("latin-1"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from counter.minute import Minute
 
@@ -33,3 +34,14 @@ Parts = Mapping[int, Sequence[int]]
 
 Done = Callable[[int, Accepted | Unavailable], None]
 """Told once of each part, by the number of its bucket, what became of it."""
+
+Told = Callable[[Accepted | None], None]
+"""Told once what became of a call; None says that it was not recorded. It must not raise."""
+
+
+class Sink(Protocol):
+    """Where single calls are recorded."""
+
+    def record(self, id: int, told: Told) -> None:
+        """Record one call for good, and tell what became of it. Raises Unavailable when it can't be."""
+        ...

@@ -38,3 +38,5 @@ class Refusals:
 BAD_CALL = Refusals("bad_call")
 UNAVAILABLE = Refusals("unavailable")
 UNAUTHORIZED = Refusals("unauthorized")
+CONNECTION = Refusals("connection")
+"""Connections that are ended, for what came over them, how slowly, or because there are too many."""

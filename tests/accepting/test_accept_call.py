@@ -19,7 +19,7 @@ from tests.support.web import LANES, serving
 # Buckets are the consolidator's affair in event mode: one lane shows it.
 pytestmark = pytest.mark.parametrize(
     ("interface", "sink", "buckets"),
-    [way for way in product(LANES, SINKS, (1, 16)) if way != ("wsgi", "kafka", 16)],
+    [way for way in product(LANES, SINKS, (1, 16)) if way != ("django", "kafka", 16)],
     indirect=True,
     scope="module",
 )

@@ -24,7 +24,7 @@ from tests.support.processes import ServerProcess, wait_until
 from tests.support.reading import id_counts
 from tests.support.reset import empty, is_empty
 from tests.support.sinks import counted
-from tests.support.web import metric, serving
+from tests.support.web import LANES, metric, serving
 
 BAD = 'tally_refused_calls_total{reason="bad_call"}'
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -172,7 +172,7 @@ def test_is_counted_in_the_metrics_like_single_calls(client: httpx.Client) -> No
     assert (metric(url, "tally_accepted_calls_total"), metric(url, BAD)) == (before[0] + 4, before[1] + 2)
 
 
-@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+@pytest.mark.parametrize("interface", LANES)
 def test_a_token_guards_accepting_where_it_is_set(interface: str, valkey: redis.Redis) -> None:
     right = {"Authorization": "Bearer s3cret"}
     with serving(interface, ACCEPT_TOKEN="s3cret") as url, httpx.Client(base_url=url) as client:
@@ -210,7 +210,7 @@ def test_a_reply_that_is_lost_is_known_to_the_repeat(store: CountStore, valkey: 
 @pytest.mark.usefixtures("kafka")
 def test_a_million_ids_by_batches_are_exact_in_kafka(store: CountStore) -> None:
     batches = [[(n * 7919 + i) % 300_000 for i in range(10_000)] for n in range(100)]
-    with serving("asgi", workers=2) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with serving("web", workers=2) as url, httpx.Client(base_url=url, timeout=60) as client:
 
         def call(ids: list[int]) -> int:
             return client.post(BATCH, json={"ids": ids}).status_code

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 
 from tests.support.processes import BIN, ROOT
-from tests.support.web import serving
+from tests.support.web import LANES, serving
 
 
-@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+@pytest.mark.parametrize("interface", LANES)
 @pytest.mark.usefixtures("valkey")
 def test_schemathesis_finds_nothing(interface: str, token: str) -> None:
     with serving(interface) as url:

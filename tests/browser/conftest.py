@@ -17,7 +17,7 @@ from counter.store.counts import CountStore
 from embedded.ports import free_port
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.reset import new_topics
-from tests.support.web import manage
+from tests.support.web import WEB, manage, web
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WAIT_MS = 60_000
@@ -61,16 +61,15 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
         manage("migrate", "--verbosity", "0")
         password = manage("ensure_admin").split("password ")[1].split()[0]
         port = free_port()
-        granian = [str(BIN / "granian"), "--interface", "asgi", "--no-ws", "--port", str(port)]
         celery = [str(BIN / "celery"), "-A", "project"]
-        web = Process([*granian, "project.asgi:application"], HOME / "web.log")
+        server = web(WEB, port, HOME / "web.log")
         worker = Process([*celery, "worker", "--concurrency", "1"], HOME / "worker.log")
         beat = Process([*celery, "beat", "--pidfile="], HOME / "beat.log")
-        for process in (web, worker, beat):
+        for process in (server, worker, beat):
             stack.enter_context(run(process))
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: is_ready(url), f"web is ready, see {web.log}")
-        yield System(url, password, CountStore(client), web, beat)
+        wait_until(lambda: is_ready(url), f"web is ready, see {server.log}")
+        yield System(url, password, CountStore(client), server, beat)
 
 
 def is_ready(url: str) -> bool:

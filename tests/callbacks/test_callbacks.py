@@ -213,7 +213,7 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
     answers = iter([503, 200])
     with (
         receiving(lambda handler: handler.send_error(next(answers))) as receiver,
-        serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1") as url,
+        serving("web", CALLBACK_ALLOWED_HOSTS="127.0.0.1") as url,
         run(worker()),
     ):
         told = metric(url, 'tally_callbacks_total{outcome="2xx"}')
@@ -231,7 +231,7 @@ def test_tells_the_minute_of_the_event_in_event_mode(
     kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
 ) -> None:
     topic = Requests(timestamps="LogAppendTime")
-    with serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
+    with serving("web", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
         wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")
         assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
         topic.count(valkey)

@@ -48,7 +48,7 @@ def test_a_dump_brings_back_accounts_tokens_and_history(postgres: Postgres, empt
     empty.run("pg_restore", "--exit-on-error", f"--dbname={empty.url}", dump)
 
     manage("migrate", "--check", DATABASE_URL=empty.url)  # nothing is left to do
-    with serving("asgi", 1, DATABASE_URL=empty.url) as url, httpx.Client(base_url=url) as caller:
+    with serving("web", 1, DATABASE_URL=empty.url) as url, httpx.Client(base_url=url) as caller:
         answer = caller.get("/api/v1/published/", headers={"Authorization": f"Bearer {token}"})
         [minute] = answer.raise_for_status().json()["results"]
         assert (minute["minute"], minute["unique"], minute["offset"]) == ("202611230801", 3, 7)

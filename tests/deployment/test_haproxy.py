@@ -11,17 +11,17 @@ import redis
 
 from counter.accepting.accept_call import PATH
 from embedded.ports import free_port
+from tests.support import web as web_server
 from tests.support.certificates import Authority
 from tests.support.checker import verify_waiting
 from tests.support.haproxy import HAProxy
 from tests.support.load import Load, kill_with_calls
-from tests.support.processes import BIN, Process, ServerProcess, run, wait_until
-from tests.support.web import metric
+from tests.support.processes import Process, ServerProcess, run, wait_until
+from tests.support.web import WEB, metric
 
 CLIENTS = 3
 CALLS = 100
 UP, DOWN = "UP", "DOWN"
-WEB = "granian --interface asgi --loop uvloop --no-ws --host 127.0.0.1 --port {port} project.asgi:application"
 
 
 class Front:
@@ -36,11 +36,10 @@ class Front:
         self.haproxy = HAProxy(home / "haproxy", self.ports, authority.sign("tally"))
 
     def web(self, name: str, **env: str) -> Process:
-        program, *arguments = WEB.format(port=self.ports[name]).split()
         metrics = self._home / name
         metrics.mkdir(exist_ok=True)
         env |= {"BEHIND_TLS": "true", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return Process([str(BIN / program), *arguments], self._home / f"{name}.log", env)
+        return web_server.web(WEB, self.ports[name], self._home / f"{name}.log", env)
 
     def load(self) -> Load:
         return Load(self.haproxy.url, CLIENTS, tls=self.tls)

@@ -21,7 +21,7 @@ LOGIN = "/admin/login/"
 def browser(tmp_path: Path, valkey_process: ServerProcess) -> Iterator[httpx.Client]:
     """It goes to an nginx that is alone with one web server."""
     authority = Authority(tmp_path / "tls")
-    with serving("asgi", 1, BEHIND_TLS="true") as url:
+    with serving("web", 1, BEHIND_TLS="true") as url:
         port = urlsplit(url).port or 0
         nginx = Nginx(tmp_path / "nginx", {"web-1": port, "web-2": port}, authority.sign("tally"))
         trust = ssl.create_default_context(cafile=authority.ca.certificate)

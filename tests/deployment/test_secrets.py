@@ -65,7 +65,7 @@ def test_no_secret_is_shown(env: dict[str, str], tmp_path: Path) -> None:
     with ExitStack() as stack:
         for program in programs:
             stack.enter_context(run(program))
-        url = stack.enter_context(serving("asgi", 1, "secrets.log", **env))
+        url = stack.enter_context(serving("web", 1, "secrets.log", **env))
         shown = [*told(url, env["ACCEPT_TOKEN"]), said("pending", env), said("migrate", env)]
         for program in programs:
             wait_until(partial(has_trouble, program), f"it has trouble, see {program.log}")

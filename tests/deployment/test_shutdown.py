@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from signal import SIGCONT, SIGSTOP, SIGTERM
 
 import httpx
+import psutil
 import pytest
 import redis
 
@@ -40,6 +41,10 @@ class Web:
         except httpx.HTTPError:
             return False
 
+    def started(self) -> int:
+        """How many workers were, so far."""
+        return self.process.output.count('"worker started"')
+
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
@@ -67,7 +72,7 @@ def test_calls_under_way_are_answered(store: CountStore, valkey_process: ServerP
                 caller.sendall(f"GET {PATH}?id={id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             web.get("/healthz")  # it came after them, so they have been read
             web.process.send(SIGTERM)
-            wait_until(lambda: "Stopping worker" in web.process.output, "the server stops")
+            wait_until(lambda: "stopping" in web.process.output, "the server stops")
         finally:
             valkey_process.send(SIGCONT)
         answers = [answer(caller) for caller in callers]
@@ -86,9 +91,17 @@ def test_no_acknowledged_call_is_lost_under_load(valkey: redis.Redis) -> None:
     verify_waiting(load.calls, valkey)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("valkey_process")
-def test_it_ends_also_when_its_workers_have_not_heard_it() -> None:
-    """While they start they don't; Granian by itself would wait for them for ever."""
+def test_a_worker_that_does_not_end_is_killed() -> None:
     with starting() as web:
-        wait_until(lambda: "Spawning worker-2" in web.process.output, "they start")
+        wait_until(web.is_ready, "accepting")
+        psutil.Process(web.process.pid).children()[0].suspend()
+        assert web.process.stop() == 0
+
+
+@pytest.mark.usefixtures("valkey_process")
+def test_it_ends_also_while_its_workers_start() -> None:
+    with starting() as web:
+        wait_until(lambda: web.started() == 2, "they start")
         assert web.process.stop() == 0

@@ -198,7 +198,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     with (
         run(worker),
         run(beat),
-        serving("asgi", 1, **servers.env("web")) as url,
+        serving("web", 1, **servers.env("web")) as url,
         servers.redis.connect() as client,
     ):
         wait_until(
@@ -233,7 +233,7 @@ def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> 
     with (
         run(worker),
         run(consolidator),
-        serving("asgi", 1, **env["web"]) as url,
+        serving("web", 1, **env["web"]) as url,
         servers.redis.connect() as client,
     ):
         wait_until(lambda: httpx.get(f"{url}{PATH}?id=42").text == "ok", "web appends calls")

@@ -72,7 +72,7 @@ def url(nodes: ValkeyCluster, valkey_process: ServerProcess) -> Iterator[str]:
         "ACCEPT_REPLICAS": "1",
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,  # which can't be the cluster
     }
-    with serving("asgi", workers=2, **env) as url:
+    with serving("web", workers=2, **env) as url:
         yield url
 
 

@@ -18,6 +18,7 @@ from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_a
 from tests.support.checker import Calls, verify_waiting
 from tests.support.processes import ServerProcess
 from tests.support.proxy import Cut, Proxy, Towards, proxy_to
+from tests.support.sinks import recorded
 
 
 @pytest.fixture
@@ -85,12 +86,12 @@ def fault(point: str) -> Fault:
 async def test_a_batch_of_the_hot_path_counts_once(proxy: Proxy, valkey: redis.Redis, point: str) -> None:
     batcher = GroupCommit(connect_async)
     await batcher.start()
-    assert await batcher.record(0)
+    assert await recorded(batcher, 0)
     calls = Calls(ok=Counter([0]))
     proxy.rule = rule = fault(point)
     for n in range(20):
         ids = [id % 7 for id in range(n, n + 50)]
-        answers = await asyncio.gather(*(batcher.record(id) for id in ids))
+        answers = await asyncio.gather(*(recorded(batcher, id) for id in ids))
         assert all(answers), "a slow ok"
         calls.ok.update(ids)
     await batcher.stop()
@@ -118,18 +119,18 @@ def test_a_batch_of_django_counts_once(proxy: Proxy, valkey: redis.Redis, point:
 async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: redis.Redis) -> None:
     batcher = GroupCommit(connect_async)
     await batcher.start()
-    assert await batcher.record(0)
+    assert await recorded(batcher, 0)
     proxy.hang()
     begin = time.monotonic()
-    assert await batcher.record(1) is None
+    assert await recorded(batcher, 1) is None
     with pytest.raises(Unavailable):
-        batcher.record(2)
+        recorded(batcher, 2)
     assert time.monotonic() - begin < 5, "not the minutes that TCP takes"
     proxy.heal()
     async with asyncio.timeout(30):
         while True:
             try:
-                assert await batcher.record(3)
+                assert await recorded(batcher, 3)
                 break
             except Unavailable:
                 await asyncio.sleep(0.05)
@@ -161,7 +162,7 @@ async def test_a_kill_of_redis_under_load_is_a_slow_ok(
 
     async def call(id: int) -> None:
         while killing:
-            assert await batcher.record(id)
+            assert await recorded(batcher, id)
             calls.ok[id] += 1
 
     callers = asyncio.gather(*(call(id) for id in range(50)))

@@ -25,6 +25,7 @@ from tests.support.checker import Calls, verify_waiting
 from tests.support.processes import ServerProcess, run, wait_until
 from tests.support.proxy import Cut, Proxy, Towards, proxy_to
 from tests.support.reading import unique_counts
+from tests.support.sinks import recorded
 
 
 class Pair:
@@ -122,9 +123,9 @@ def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connec
 async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
     batcher = GroupCommit(connect_async)
     await batcher.start()
-    assert await batcher.record(1)
+    assert await recorded(batcher, 1)
     with stopped(pair.replica):
-        assert await batcher.record(2) is None
+        assert await recorded(batcher, 2) is None
     await batcher.stop()
 
 

@@ -31,7 +31,7 @@ def test_web_hosts_count_in_redis_minutes(tally: Tally) -> None:
     begin = Minute.at(tally.store.now())
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(serving("asgi", 1, f"web{by}.log", **skewed(by))) for by in (BEHIND, AHEAD)
+            stack.enter_context(serving("web", 1, f"web{by}.log", **skewed(by))) for by in (BEHIND, AHEAD)
         ]
         loads = [stack.enter_context(Load(url, seed=10 * n)) for n, url in enumerate(urls)]
         for load in loads:

@@ -16,7 +16,7 @@ from tests.support.web import serving
 
 @pytest.fixture(scope="module")
 def url(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Iterator[str]:
-    with serving("asgi") as url:
+    with serving("web") as url:
         yield url
 
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from embedded.ports import free_port
 from tests.support.directives import configured
 from tests.support.processes import BIN, HOME, ROOT, Process, run, wait_until
-from tests.support.web import manage, serving
+from tests.support.web import WEB, manage, serving, web
 
 
 def found(**options: list[str]) -> set[str]:
@@ -97,7 +97,7 @@ def test_nobody_is_believed_to_come_over_tls_by_his_word() -> None:
         answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
         assert "Strict-Transport-Security" not in answer.headers
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    with serving("asgi", 1, BEHIND_TLS="true") as url:
+    with serving("web", 1, BEHIND_TLS="true") as url:
         assert httpx.get(f"{url}/admin/login/").headers["Location"].startswith("https://")
         answer = httpx.get(f"{url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
         assert "Secure" in answer.headers["Set-Cookie"]
@@ -133,11 +133,10 @@ def test_manage_py_refuses_to_start() -> None:
 
 
 def test_the_web_server_refuses_to_start() -> None:
-    command = [str(BIN / "granian"), "--interface", "asgi", "--port", str(free_port())]
-    web = Process([*command, "project.asgi:application"], HOME / "wrong.log", {"REDIS_URL": "localhost"})
-    with run(web):
-        wait_until(lambda: not web.is_running(), "the server gives up")
-    assert "tally.E001" in web.output
+    server = web(WEB, free_port(), HOME / "wrong.log", {"REDIS_URL": "localhost"})
+    with run(server):
+        assert server.wait() == 1
+    assert "tally.E001" in server.output
 
 
 def test_the_worker_refuses_to_start() -> None:

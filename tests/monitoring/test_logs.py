@@ -56,7 +56,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
     worker = celery("json-worker.log", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
     beat = celery("json-beat.log", "beat", "--pidfile=", **SECRETS)
     with ExitStack() as stack:
-        url = stack.enter_context(serving("asgi", 1, "json-web.log", **SECRETS))
+        url = stack.enter_context(serving("web", 1, "json-web.log", **SECRETS))
         for process in (worker, beat):
             stack.enter_context(run(process))
         wait_until(lambda: " ready." in worker.output, "the worker is ready")
@@ -76,12 +76,9 @@ def test_every_line_is_json_and_says_when_where_and_how_bad(system: System) -> N
         assert lines(log)
         for line in lines(log):
             assert {"event", "level", "logger", "timestamp"} <= set(line)
-    assert system.web_says("Spawning worker-1 with PID: " + str(pid_of_worker(system)))
-
-
-def pid_of_worker(system: System) -> int:
-    [line] = [line for line in lines(system.web) if line["event"].startswith("Spawning worker-1")]
-    return int(line["event"].rpartition(" ")[2])
+    [started] = system.web_says("worker started")
+    assert started["logger"] == "project.workers"
+    assert system.web_says(f"Started server process [{started['pid']}]")
 
 
 def test_a_flush_logs_one_line_a_minute(system: System) -> None:

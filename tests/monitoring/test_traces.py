@@ -89,7 +89,7 @@ def test_a_batch_of_the_hot_path_is_one_span_and_a_callback_leads_on(collector: 
     worker = celery(
         "traced-callbacks", "worker", "--queues", CALLBACK_QUEUE, "--pool", "threads", **otel(collector)
     )
-    with serving("asgi", 1, "traced-web.log", **otel(collector)) as url, run(worker):
+    with serving("web", 1, "traced-web.log", **otel(collector)) as url, run(worker):
         assert httpx.get(f"{url}{ACCEPT}", params={"id": 1}).text == "ok"
         wait_until(lambda: collector.named("accept.lua"), "the batch has come")
         [batch] = collector.named("accept.lua")
@@ -131,7 +131,7 @@ NO_TEXT = {
 @pytest.mark.usefixtures("valkey")
 @pytest.mark.parametrize("env", [{}, {"OTEL_TRACES_EXPORTER": "console"}], ids=["off", "on"])
 def test_bytes_that_are_no_text_are_answered_the_same(env: dict[str, str]) -> None:
-    with serving("asgi", 1, "no-text.log", **env) as url:
+    with serving("web", 1, "no-text.log", **env) as url:
         assert {path: status(url, path) for path in NO_TEXT} == NO_TEXT
 
 
@@ -145,9 +145,10 @@ def status(url: str, path: bytes) -> int:
 
 OFF = """
 import json, sys
+from project import traces
+traces.set_up("web")
 import project.asgi, tasks.publishing.flush
 from counter import spans
-from project import traces
 # redis-py imports the SDK's metrics where they are installed.
 ours = {"opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.exporter"}
 print(json.dumps([traces.is_asked_for(), bool(ours & set(sys.modules)), type(spans.current).__name__]))

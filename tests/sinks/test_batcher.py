@@ -9,6 +9,7 @@ import redis
 import redis.asyncio
 from pytest_django import Settings
 
+from counter.accepting.hot_path import AcceptCall, Answer
 from counter.minute import Minute
 from counter.sinks.outcome import Accepted, Unavailable
 from counter.sinks.redis import delivery
@@ -21,6 +22,7 @@ from counter.store.keys import WHOLE
 from counter.store.rebucketing import spread_over
 from tests.support.directives import configured, used_memory
 from tests.support.processes import ServerProcess
+from tests.support.sinks import recorded
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def send(valkey: redis.Redis, batch: Batch) -> Accepted | None:
 
 
 async def record(batcher: GroupCommit, id: int) -> Accepted | None:
-    return await batcher.record(id)
+    return await recorded(batcher, id)
 
 
 async def record_all(batcher: GroupCommit, ids: range) -> list[Accepted | BaseException | None]:
@@ -51,7 +53,7 @@ async def record_all(batcher: GroupCommit, ids: range) -> list[Accepted | BaseEx
 async def test_calls_that_wait_leave_together(
     batcher: GroupCommit, store: CountStore, valkey: redis.Redis
 ) -> None:
-    await batcher.record(0)
+    await recorded(batcher, 0)
     before = valkey.info("commandstats")["cmdstat_evalsha"]["calls"]
     answers = await record_all(batcher, range(2500))
     assert all(isinstance(answer, Accepted) for answer in answers)
@@ -69,14 +71,20 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
     assert totals(store).total == 4000 - refused
 
 
-async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: GroupCommit, store: CountStore) -> None:
-    tasks = [asyncio.create_task(record(batcher, id)) for id in range(10)]
-    await asyncio.sleep(0)
-    tasks[3].cancel()
-    answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert isinstance(answers[3], asyncio.CancelledError)
-    assert sum(isinstance(answer, Accepted) for answer in answers) == 9
-    assert totals(store).total == 10
+class Broken:
+    """A connection that takes no answer."""
+
+    def respond(self, answer: Answer, *, keep_alive: bool) -> None:
+        raise RuntimeError("the handle is closed")
+
+
+async def test_a_connection_that_breaks_takes_no_answer_of_others(
+    batcher: GroupCommit, store: CountStore
+) -> None:
+    AcceptCall(Broken(), 0, batcher, keep_alive=True, expects_continue=False).begin()
+    assert None not in await record_all(batcher, range(1, 10))
+    assert await recorded(batcher, 10)
+    assert totals(store).total == 11
 
 
 async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: CountStore) -> None:
@@ -90,7 +98,7 @@ async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: Count
 
 
 async def test_a_connection_cut_after_the_script_counts_once(batcher: GroupCommit, store: CountStore) -> None:
-    await batcher.record(1)
+    await recorded(batcher, 1)
     lost: list[object] = []
     connection = batcher._committer._nodes.of(WHOLE)
 
@@ -103,7 +111,7 @@ async def test_a_connection_cut_after_the_script_counts_once(batcher: GroupCommi
         return reply
 
     read, connection.read_response = connection.read_response, lose_the_reply  # type: ignore[assignment, method-assign]
-    answer = await batcher.record(1)
+    answer = await recorded(batcher, 1)
     assert lost
     assert answer
     assert answer.new is None
@@ -129,7 +137,7 @@ async def test_a_restart_of_redis_is_a_slow_ok(
     batcher: GroupCommit, store: CountStore, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "DEADLINE_SECONDS", 10)
-    await batcher.record(1)
+    await recorded(batcher, 1)
     valkey_process.kill()
     call = asyncio.create_task(record(batcher, 2))
     await asyncio.sleep(0.05)
@@ -141,21 +149,21 @@ async def test_a_restart_of_redis_is_a_slow_ok(
 async def test_redis_away_refuses_at_once_and_is_found_again(
     batcher: GroupCommit, store: CountStore, valkey_process: ServerProcess
 ) -> None:
-    await batcher.record(1)
+    await recorded(batcher, 1)
     valkey_process.kill()
     try:
-        assert await batcher.record(2) is None
+        assert await recorded(batcher, 2) is None
         loop = asyncio.get_running_loop()
         begin = loop.time()
         with pytest.raises(Unavailable):
-            await batcher.record(3)
+            await recorded(batcher, 3)
         assert loop.time() - begin < 0.05
     finally:
         valkey_process.start()
     async with asyncio.timeout(30):
         while batcher._away:  # noqa: ASYNC110  (nothing else tells)
             await asyncio.sleep(0.01)
-    await batcher.record(4)
+    await recorded(batcher, 4)
     assert totals(store).total == 2
 
 

@@ -1,7 +1,12 @@
 """Both places where accepted calls go, alike for a test: it calls, then asks what was counted."""
 
+import asyncio
+from collections.abc import Awaitable
+
 import redis
 
+from counter.sinks import outcome
+from counter.sinks.outcome import Accepted
 from counter.store.clients import connect
 from counter.store.counts import CountStore, Stats
 from counter.store.offsets import Progress
@@ -11,6 +16,18 @@ from tests.support.requests_topic import Requests
 from tests.support.reset import empty, is_empty
 
 SINKS = ("redis", "kafka")
+
+
+def recorded(sink: outcome.Sink, id: int) -> Awaitable[Accepted | None]:
+    """Record a call, and wait for what the sink tells."""
+    outcome: asyncio.Future[Accepted | None] = asyncio.get_running_loop().create_future()
+
+    def told(accepted: Accepted | None) -> None:
+        if not outcome.cancelled():
+            outcome.set_result(accepted)
+
+    sink.record(id, told)
+    return outcome
 
 
 class Sink:

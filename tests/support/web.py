@@ -13,23 +13,27 @@ from django.conf import settings
 from embedded.ports import free_port
 from tests.support.processes import BIN, ROOT, Process, run, wait_until
 
-LANES = {"asgi": "project.asgi:application", "wsgi": "project.wsgi:application"}
+WEB, DJANGO = LANES = ("web", "django")
+"""The web server as it is, and Django alone."""
 
 
 @contextmanager
-def serving(interface: str = "asgi", workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
+def serving(lane: str = WEB, workers: int = 1, log: str = "web.log", **env: str) -> Iterator[str]:
     """The base url of a web server that runs as long."""
     port = free_port()
-    env = {
-        "GRANIAN_LOG_CONFIG": str(ROOT / "project" / "granian.json"),
-        "REDIS_BUCKETS": str(settings.REDIS_BUCKETS),
-    } | env
-    options = ["--interface", interface, "--port", str(port), "--workers", str(workers), "--no-ws"]
-    with run(
-        Process([str(BIN / "granian"), *options, LANES[interface]], Path(os.environ["TALLY_HOME"], log), env)
-    ):
+    env = {"REDIS_BUCKETS": str(settings.REDIS_BUCKETS)} | env
+    with run(web(lane, port, Path(os.environ["TALLY_HOME"], log), env, workers)):
         wait_until(lambda: _answers(port), "web answers")
         yield f"http://127.0.0.1:{port}"
+
+
+def web(lane: str, port: int, log: Path, env: dict[str, str] | None = None, workers: int = 1) -> Process:
+    """A web server, on its way."""
+    if lane == DJANGO:
+        options = ["--lifespan", "off", "--port", str(port), "--workers", str(workers)]
+        return Process([str(BIN / "uvicorn"), *options, "project.asgi:application"], log, env)
+    options = ["--host=127.0.0.1", f"--port={port}", f"--workers={workers}"]
+    return Process([sys.executable, "-m", "project.web", *options], log, env)
 
 
 def manage(*arguments: str, **env: str) -> str:

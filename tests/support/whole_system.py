@@ -14,7 +14,7 @@ PROGRAMS = {
     "supervisord": 1,
     "valkey-server": 1,
     "kafka.Kafka": 1,
-    "granian": 3,
+    "project.web": 3,
     "tally.flush": 3,
     "tally.callbacks": 1,
     "project beat": 1,

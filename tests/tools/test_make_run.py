@@ -45,7 +45,7 @@ def test_what_is_killed_comes_back_and_leaves_no_orphan(system: Run, program: st
     )
 
 
-@pytest.mark.parametrize("program", ["granian", "tally.flush"])
+@pytest.mark.parametrize("program", ["project.web", "tally.flush"])
 def test_a_child_that_is_killed_comes_back(system: Run, program: str) -> None:
     *_, child = system.processes(program)
     child.kill()
@@ -81,7 +81,7 @@ def test_ctrl_c_stops_everything_in_order_however_often_it_is_pressed(system: Ru
     processes = system.processes()
     said = len(system.output)  # also by programs that were killed, or lost their server
     system.send_all(signal.SIGINT)
-    wait_until(lambda: not system.processes("granian"), "web has stopped")
+    wait_until(lambda: not system.processes("project.web"), "web has stopped")
     system.send_all(signal.SIGINT)
     assert system.wait() == 0
     assert are_gone(processes)

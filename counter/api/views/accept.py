@@ -61,6 +61,7 @@ def _answer(status: int, body: bytes, **headers: str) -> HttpResponse:
 class AcceptView(APIView):
     """`/api/verve/accept`. Its answers are plain text, also its errors."""
 
+    http_method_names = ("get", "post")  # HEAD would count a call, too
     authentication_classes = (AcceptToken,)
     permission_classes = (AllowAny,)
     content_negotiation_class = AnyAccept

@@ -6,14 +6,15 @@ has been acknowledged: one wake-up answers all the calls of that time, with no t
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter.kafka.client import REQUESTS
 from counter.kafka.requests import MAX_UNDER_WAY, event, producer_config
 from counter.minute import EPOCH, Minute
-from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Unavailable
+from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Told, Unavailable
 from counter.telemetry import metrics, rejections
 
 POLL_SECONDS = 0.001
@@ -23,18 +24,26 @@ PROBE_SECONDS = 0.1
 """While Kafka is away one call in this time is let through to find out; all others are refused at once."""
 
 
-class _Outcome(asyncio.Future[Accepted | None]):
+class _Outcome:
     """What becomes of some calls: None as soon as one of them was not acknowledged."""
 
-    __slots__ = ("appender", "deadline", "left")
+    __slots__ = ("_appender", "_told", "deadline", "is_done", "left")
+
+    def __init__(self, appender: "AsyncProducer", told: Told, calls: int, deadline: float) -> None:
+        self._appender = appender
+        self._told = told
+        self.left = calls
+        self.deadline = deadline
+        self.is_done = False
 
     def __call__(self, error: KafkaError | None, message: Message) -> None:
         """One of them has come to its end."""
-        self.appender.settle(self, error, message)
+        self._appender.settle(self, error, message)
 
-    appender: "AsyncProducer"
-    deadline: float
-    left: int
+    def set(self, accepted: Accepted | None) -> None:
+        """This is it; once."""
+        self.is_done = True
+        self._told(accepted)
 
 
 class AsyncProducer:
@@ -57,21 +66,24 @@ class AsyncProducer:
 
     async def stop(self) -> None:
         """Answer what is under way; that takes no longer than its deadline."""
-        await asyncio.gather(*self._waiting, return_exceptions=True)  # a caller may have gone away
+        while self._waiting:  # noqa: ASYNC110  (nobody else waits for all of them)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def record(self, id: int) -> Awaitable[Accepted | None]:
-        """Record one call; what is awaited is None when it was not acknowledged.
+    def record(self, id: int, told: Told) -> None:
+        """Record one call, and tell what became of it: None when it was not acknowledged.
 
-        Raises Unavailable at once when Kafka is away or too many calls wait already.
+        Raises Unavailable at once, and tells nothing, when Kafka is away or too many calls wait already.
         """
-        return self._append((id,))
+        self._append((id,), told)
 
     async def commit(self, parts: Parts, done: Done) -> None:
         """Record the parts of a batch; of one that is Unavailable some calls may have been recorded."""
-        under_way: dict[int, _Outcome] = {}
+        under_way: dict[int, asyncio.Future[Accepted | None]] = {}
         for number, ids in parts.items():
+            outcome = self._loop.create_future()
             try:
-                under_way[number] = self._append(ids)
+                self._append(ids, partial(_settle, outcome))
+                under_way[number] = outcome
             except Unavailable as error:
                 done(number, error)
         for number, outcome in under_way.items():
@@ -90,17 +102,16 @@ class AsyncProducer:
         minute = Minute.at_milliseconds(message.timestamp()[1])
         if minute.number != self._accepted.minute.number:
             self._accepted = Accepted(minute, None)
-        if not outcome.left and not outcome.done():
-            outcome.set_result(self._accepted)
+        if not outcome.left and not outcome.is_done:
+            outcome.set(self._accepted)
 
-    def _append(self, ids: Sequence[int]) -> _Outcome:
+    def _append(self, ids: Sequence[int], told: Told) -> None:
         now = self._loop.time()
         if not self._admits(len(ids), now):
             why = "too many calls are waiting" if self._is_available else "Kafka is away"
             rejections.UNAVAILABLE.add(len(ids), why)
             raise Unavailable(why)
-        outcome = _Outcome(loop=self._loop)
-        outcome.appender, outcome.left, outcome.deadline = self, len(ids), now + DEADLINE_SECONDS
+        outcome = _Outcome(self, told, len(ids), now + DEADLINE_SECONDS)
         for id in ids:
             value, key = event(id)
             try:
@@ -113,7 +124,6 @@ class AsyncProducer:
         self._waiting.append(outcome)
         if not self._timer:
             self._timer = self._loop.call_later(POLL_SECONDS, self._poll)
-        return outcome
 
     def _admits(self, calls: int, now: float) -> bool:
         if self._under_way + calls > MAX_UNDER_WAY:
@@ -133,9 +143,9 @@ class AsyncProducer:
             metrics.ACCEPTED.inc(self._newly_accepted)
             self._newly_accepted = 0
         now, waiting = self._loop.time(), self._waiting
-        while waiting and (waiting[0].done() or waiting[0].deadline < now):
+        while waiting and (waiting[0].is_done or waiting[0].deadline < now):
             outcome = waiting.popleft()
-            if not outcome.done():
+            if not outcome.is_done:
                 self._fail(outcome, outcome.left, "no answer in time")
         self._timer = self._loop.call_later(POLL_SECONDS, self._poll) if self._under_way else None
 
@@ -147,10 +157,15 @@ class AsyncProducer:
         self._is_broken = False
 
     def _fail(self, outcome: _Outcome, calls: int, reason: str) -> None:
-        if outcome.done():
+        if outcome.is_done:
             return
-        outcome.set_result(None)
+        outcome.set(None)
         rejections.UNAVAILABLE.add(calls, reason)
         if self._is_available:
             self._is_available = False
             self._next_probe = self._loop.time() + PROBE_SECONDS
+
+
+def _settle(outcome: asyncio.Future[Accepted | None], accepted: Accepted | None) -> None:
+    if not outcome.done():  # its caller may have gone away
+        outcome.set_result(accepted)

@@ -7,12 +7,12 @@ disk before the answer (`appendfsync always`) costs hardly more than one that is
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 from django.conf import settings
 
-from counter.sinks.outcome import Accepted, Away, Unavailable
+from counter.sinks.outcome import Accepted, Away, Told, Unavailable
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import Connections
 from counter.store import keys
@@ -29,22 +29,19 @@ PROBE_SECONDS = 0.1
 """How often Redis is asked whether it is back, while every call for its buckets is refused at once."""
 
 
-class _Outcome(asyncio.Future[Accepted | None]):
-    """What became of a part: all its calls await this one future; None says that it was not recorded."""
-
-    def cancel(self, msg: object = None) -> bool:
-        """Never: a caller that goes away must not take the others' answer with it."""
-        return False
-
-
 class _Part:
-    """The calls of a group that are for one bucket."""
+    """The calls of a group that are for one bucket: their ids, and whom to tell what became of them."""
 
-    __slots__ = ("ids", "outcome")
+    __slots__ = ("callers", "ids")
 
     def __init__(self) -> None:
         self.ids: list[int] = []
-        self.outcome = _Outcome()
+        self.callers: list[Told] = []
+
+    def tell(self, outcome: Accepted | None) -> None:
+        """All of them; None says that they were not recorded."""
+        for told in self.callers:
+            told(outcome)
 
 
 class _Group:
@@ -89,11 +86,10 @@ class GroupCommit:
         await self._committer.stop()
         await self._scout.stop()
 
-    def record(self, id: int) -> Awaitable[Accepted | None]:
-        """Count one call; what is awaited is None when it was not recorded.
+    def record(self, id: int, told: Told) -> None:
+        """Count one call, and tell what became of it: None when it was not recorded.
 
-        Raises Unavailable at once when Redis is away or too many calls wait already. Not a coroutine: one
-        future for a part is all that its calls cost.
+        Raises Unavailable at once, and tells nothing, when Redis is away or too many calls wait already.
         """
         number = spread(id, self._count)
         if number in self._away:
@@ -106,7 +102,7 @@ class GroupCommit:
         if not (part := group.parts.get(number)):
             part = group.parts[number] = _Part()
         part.ids.append(id)
-        return part.outcome
+        part.callers.append(told)
 
     def _open(self) -> None:
         """A new group for the calls to come."""
@@ -133,14 +129,14 @@ class GroupCommit:
     async def _commit(self, parts: dict[int, _Part]) -> None:
         for number in self._away & parts.keys():  # they came before it was known
             rejections.UNAVAILABLE.add(len(parts[number].ids), "Redis is away")
-            parts.pop(number).outcome.set_result(None)
+            parts.pop(number).tell(None)
 
         def done(number: int, outcome: Accepted | Unavailable) -> None:
             if isinstance(outcome, Unavailable):
                 self._note(number, outcome)
-                parts[number].outcome.set_result(None)
+                parts[number].tell(None)
             else:
-                parts[number].outcome.set_result(outcome)
+                parts[number].tell(outcome)
 
         await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
 

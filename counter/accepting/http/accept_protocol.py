@@ -1,0 +1,81 @@
+"""AcceptProtocol: the accept call, read where its headers are complete. All else is the application's."""
+
+import re
+
+import httptools
+
+from counter.accepting import accept_call
+from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.hot_path import BAD, LARGE, AcceptCall, Exchange
+from counter.accepting.http.bounded_protocol import BODY, WHOLE, Refused
+from counter.accepting.http.ordered_protocol import OrderedProtocol
+from counter.accepting.token_guard import is_authorized
+from counter.telemetry import rejections
+
+_PATH = accept_call.PATH.encode()
+_METHODS = frozenset(method.encode() for method in accept_call.METHODS)
+_PLAIN = re.compile(rb"%b\?id=([0-9]{1,18})" % re.escape(_PATH)).fullmatch
+
+
+class AcceptProtocol(OrderedProtocol):
+    """One connection. An accept call with an `endpoint` is the application's."""
+
+    __slots__ = ()
+
+    def on_headers_complete(self) -> None:
+        """A call, or the application's request. Raises Refused."""
+        if _PATH not in self.url or not (call := self._read_call()):
+            super().on_headers_complete()
+            return
+        waits = self.cycle is not None and not self.cycle.response_complete
+        if waits or self._is_deaf:
+            self._admit()
+        if waits:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((call, self.app))  # type: ignore[arg-type]  # in the place of a cycle
+        elif call.expects_continue:
+            self._start_asgi_task(call, self.app)
+        self.cycle = call  # type: ignore[assignment]
+        self._stage = BODY
+
+    def _read_call(self) -> Exchange | None:
+        parser, token = self.parser, self._front.token
+        if parser.get_method() not in _METHODS or (token and not is_authorized(token, self.headers)):
+            return None
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        if plain := _PLAIN(self.url):
+            id = int(plain[1])
+        else:
+            url = httptools.parse_url(self.url)
+            if url.path != _PATH:
+                return None
+            try:
+                id, endpoint = accept_call.parse_call(url.query or b"")
+            except accept_call.BadCall as bad:
+                rejections.BAD_CALL.add(why=str(bad))
+                return Exchange(self, BAD, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
+            if endpoint:
+                return None
+        sink, expects = self._front.sink, self.expect_100_continue
+        return AcceptCall(self, id, sink, keep_alive=keep_alive, expects_continue=expects)
+
+    def on_body(self, body: bytes) -> None:
+        """That of a call is thrown away."""
+        if not isinstance(self.cycle, Exchange):
+            super().on_body(body)
+            return
+        self.cycle.body_size += len(body)
+        if self.cycle.body_size > MAX_BODY:
+            self.refuse(LARGE, "its body is too large")
+            raise Refused
+
+    def on_message_complete(self) -> None:
+        """All of it: where it is its turn, it begins."""
+        call = self.cycle
+        if not isinstance(call, Exchange):
+            super().on_message_complete()
+            return
+        self._stage = WHOLE
+        call.more_body = False
+        if not self.pipeline:
+            call.begin()
