@@ -18,7 +18,7 @@ from counter.batch import Unavailable
 from counter.delivery import Done, Parts, rounds
 from counter.hot_path import App, Receive, Scope, Send
 from counter.id_batch import BadBatch, Receipt, read_ids
-from counter.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
+from counter.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
 
 MAX_WAITING_IDS = 100_000
 """Of batches that wait for a sink: a third of a second's work. More are refused at once."""
@@ -128,6 +128,12 @@ def _media_type(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"content-type":
             kind = MEDIA_TYPES.get(value.partition(b";")[0].strip().lower())
-        elif name == b"accept" and not any(each in value for each in ACCEPTABLE):
+        elif _is_refused_for(name, value):
             return None
     return kind
+
+
+def _is_refused_for(name: bytes, value: bytes) -> bool:
+    if name == b"content-encoding":
+        return value.decode("latin-1").strip().lower() not in UNENCODED
+    return name == b"accept" and not any(each in value for each in ACCEPTABLE)

@@ -25,7 +25,7 @@ from counter.batcher import Batcher  # noqa: E402
 from counter.committer import Committer  # noqa: E402
 from counter.hot_path import App, HotPath, Receive, Scope, Send  # noqa: E402
 from counter.nodes import connect_async  # noqa: E402
-from counter.request_body import BodyLimit  # noqa: E402
+from counter.request_body import BodyLimit, WithoutBody  # noqa: E402
 from counter.sink import is_event_mode  # noqa: E402
 from counter.token_guard import TokenGuard  # noqa: E402
 from project.checking import check_settings  # noqa: E402
@@ -87,4 +87,4 @@ async def live(receive: Receive, send: Send) -> None:
 
 application: App = HotPath(serve, sink)
 if settings.ACCEPT_TOKEN:
-    application = TokenGuard(application, refuse=limited, token=settings.ACCEPT_TOKEN)
+    application = TokenGuard(application, refuse=WithoutBody(django_app), token=settings.ACCEPT_TOKEN)

@@ -24,7 +24,7 @@ from counter.delivery import rounds
 from counter.event_recorder import EventRecorder
 from counter.id_batch import MAX_BODY, BadBatch, Receipt, read_ids
 from counter.recorder import Recorder
-from counter.request_body import TOO_LARGE
+from counter.request_body import ENCODED, TOO_LARGE, UNENCODED
 from counter.sink import is_event_mode
 
 
@@ -93,6 +93,9 @@ class IdsParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, context: Any = None) -> Any:
         """A list, though REST framework would rather have a dictionary."""
+        if context["request"].headers.get("Content-Encoding", "").strip().lower() not in UNENCODED:
+            refusals.BAD_CALL.add(why=ENCODED.detail)
+            raise BodyEncoded
         body = stream.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             refusals.BAD_CALL.add(why=TOO_LARGE.detail)
@@ -116,6 +119,12 @@ class BodyTooLarge(APIException):
     """The body is above MAX_BODY."""
 
     problem = TOO_LARGE
+
+
+class BodyEncoded(APIException):
+    """The body is compressed, or something else that is to be undone."""
+
+    problem = ENCODED
 
 
 class BatchView(APIView):

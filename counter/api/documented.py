@@ -33,7 +33,7 @@ PROBLEMS = {
     404: "There is no such minute here.",
     406: "The answer is to be neither JSON nor anything.",
     413: f"The body has more than {id_batch.MAX_BODY} bytes.",
-    415: "The body is of another type.",
+    415: "The body is of another type, or has a Content-Encoding.",
     503: "Redis is away or out of memory, or in event mode Kafka. Try again after `Retry-After` seconds.",
 }
 _ID = {"type": "integer", "format": "int64", "minimum": accepting.MIN_ID, "maximum": accepting.MAX_ID}
@@ -149,6 +149,14 @@ accept = extend_schema(
     callbacks=[_callback],
 )
 
+_cut_short = {
+    (503, problem.CONTENT_TYPE): OpenApiResponse(
+        ProblemBody,
+        f"{PROBLEMS[503]} `refused` has the ids that are not counted.",
+        [OpenApiExample("503", id_batch.Receipt(accepted=1, refused=[43, 42]).cut_short.members)],
+    )
+}
+
 batch = extend_schema(
     summary="Count a batch of calls",
     description="All of them, or none where one is wrong. In NDJSON there is one id a line.",
@@ -158,7 +166,7 @@ batch = extend_schema(
         id_batch.JSON: OpenApiRequest(_BATCH),
         id_batch.NDJSON: OpenApiRequest(_LINES),
     },
-    responses={200: ReceiptBody, **_problems(400, 401, 406, 413, 415, 503)},
+    responses={200: ReceiptBody, **_problems(400, 401, 406, 413, 415), **_cut_short},
     examples=[
         OpenApiExample("three calls", {"ids": [42, 43, 42]}, request_only=True, media_type=id_batch.JSON),
         OpenApiExample("three lines", "42\n43\n42\n", request_only=True, media_type=id_batch.NDJSON),
