@@ -19,6 +19,7 @@ from counter.delivery import Done, Parts, rounds
 from counter.hot_path import App, Receive, Scope, Send
 from counter.id_batch import BadBatch, Receipt, read_ids
 from counter.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
+from counter.sink import is_event_mode
 
 MAX_WAITING_IDS = 100_000
 """Of batches that wait for a sink: a third of a second's work. More are refused at once."""
@@ -55,6 +56,7 @@ class BatchPath:
         for sink in sinks:
             self._free.put_nowait(sink)
         self._waiting_ids = 0
+        self._buckets = 1 if is_event_mode() else settings.REDIS_BUCKETS  # events are spread when counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -86,7 +88,7 @@ class BatchPath:
         receipt = Receipt()
         try:
             async with self._sink(len(ids)) as sink:
-                for parts in rounds(ids, settings.REDIS_BUCKETS):
+                for parts in rounds(ids, self._buckets):
                     if receipt.refused:
                         receipt.refuse(parts)  # It is away: there is no time to find that out again
                     else:

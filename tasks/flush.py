@@ -19,6 +19,7 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +35,7 @@ from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
 from tasks.closing import find_closing
+from tasks.manners import Manners
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
@@ -76,6 +78,7 @@ class Flush:
     def __init__(self, store: CountStore) -> None:
         self._store = store
         self._lease: Lease = store.lease()
+        self._manners = Manners()
         self._report = Report()
 
     def run(self) -> Report:
@@ -193,19 +196,21 @@ class Flush:
         """6b for one minute: its id-counts, then its record."""
         if settings.PUBLISH_ID_COUNTS and stats.total:
             with step("6b.id_counts"):
-                self._add_id_counts(transaction, minute, stats)
+                self._manners.exhaust(self._add_id_counts(transaction, minute, stats))
         with step("6b.unique_count"):
             partitions = self._closing.partitions if minute <= self._closing.minute else 0
             record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
             transaction.add_unique_count(record)
         return record
 
-    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> None:
+    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> Iterator[None]:
+        """By chunks: yields after each."""
         unique = total = 0
         for counts in self._store.counts(minute):
             transaction.add_id_counts(minute, counts)
             unique += len(counts)
             total += sum(count for _, count in counts)
+            yield
         if Stats(unique, total) != stats:
             raise CorruptMinute(f"minute {minute} has counts of {unique}/{total} and {stats}")
 
@@ -219,8 +224,13 @@ class Flush:
 
     def _settle(self, minute: Minute) -> None:
         with step("6e.settle"):
-            for _ in self._store.settle(minute):
-                self._lease.extend()
+            self._manners.exhaust(self._delete(minute))
+
+    def _delete(self, minute: Minute) -> Iterator[None]:
+        """By chunks: yields after each."""
+        for _ in self._store.settle(minute):
+            self._lease.extend()
+            yield
 
 
 @shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)

@@ -205,8 +205,10 @@ def test_without_the_token_it_is_refused_before_its_body_has_come(path: str) -> 
     with serving("asgi", ACCEPT_TOKEN="s3cret") as url:
         address = httpx.URL(url)
         with socket.create_connection((address.host, address.port or 0), timeout=10) as raw:
-            head = f"POST {path}?id=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            raw.sendall(f'{head}Content-Length: 100\r\n\r\n{{"ids":'.encode())
+            head = f"POST {path}?id=1 HTTP/1.1\r\nHost: {address.netloc.decode()}\r\n"
+            raw.sendall(
+                f'{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"ids":'.encode()
+            )
             assert raw.recv(100).split(b" ")[1] == b"401"
 
 
