@@ -454,6 +454,48 @@ MUTANTS = (
         ('if ($upstream_bytes_sent != "0")', 'if ($upstream_bytes_sent = "none")'),
     ),
     mutant(
+        "a batch of too many ids is refused before they are read",
+        "counter/id_batch.py",
+        "tests/test_id_batch.py::test_no_body_holds_an_event_loop_up",
+        ('    if body.count(b",") >= MAX_CALL_IDS:', "    if False:"),
+    ),
+    mutant(
+        "… and one of too many lines before they are taken apart",
+        "counter/id_batch.py",
+        "tests/test_id_batch.py::test_no_body_holds_an_event_loop_up",
+        ('    if body.count(b"\n") > MAX_LINES:', "    if False:"),
+    ),
+    mutant(
+        "a call's ids are spread over buckets some at a time",
+        "counter/delivery.py",
+        "tests/test_rounds.py::test_no_round_spreads_more_ids_than_an_event_loop_may_wait_for",
+        ("in _chunks(ids, ROUND_IDS):", "in _chunks(ids, len(ids)):"),
+    ),
+    mutant(
+        "a body with a Content-Encoding is not taken for one without",
+        "counter/batch_path.py",
+        "tests/test_api_batch.py::test_refuses_as_a_whole",
+        ('    if name == b"content-encoding":', '    if name == b"content-coding":'),
+    ),
+    mutant(
+        "without the token no body is waited for",
+        "project/asgi.py",
+        "tests/test_api_batch.py::test_without_the_token_it_is_refused_before_its_body_has_come",
+        ("refuse=WithoutBody(django_app)", "refuse=limited"),
+    ),
+    mutant(
+        "the flush's long steps are nice",
+        "tasks/manners.py",
+        "tests/test_manners.py",
+        ("        os.nice(NICENESS)", "        os.nice(0)"),
+    ),
+    mutant(
+        "… but not for longer than a minute can wait",
+        "tasks/manners.py",
+        "tests/test_manners.py",
+        ("            if not self._has_time():\n                break", "            pass"),
+    ),
+    mutant(
         "a web server whose workers do not hear SIGTERM ends",
         "bin/tally",
         "tests/test_shutdown.py::test_it_ends_also_when_its_workers_have_not_heard_it",
