@@ -46,7 +46,7 @@ def measure(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
         say(BATCH_OVERLOAD)
         sustainable = batched_ids_per_second(urls[HOT], seconds) / BATCH_IDS
         seen[BATCH_OVERLOAD].append(batch_attack(urls[HOT], int(2 * sustainable), seconds))
-        _fill(ids)
+        fill(ids)
         with rewriting(backing):
             for name, url in times * list(urls.items()):
                 say(while_(REWRITE, name))
@@ -60,7 +60,7 @@ def measure_flush(backing: Backing, seconds: float, ids: int, times: int) -> Att
     command = [sys.executable, "manage.py", "flush"]
     with _attacked(backing) as urls:
         for name, url in times * list(urls.items()):
-            _fill(ids)
+            fill(ids)
             say(while_(FLUSH, name))
             with Popen(command, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as flusher:
                 seen[while_(FLUSH, name)].append(attack(url, RATE, seconds))
@@ -84,7 +84,8 @@ def _attacked(backing: Backing) -> Iterator[dict[Contender, str]]:
         yield urls
 
 
-def _fill(ids: int) -> None:
+def fill(ids: int) -> None:
+    """A minute of so many, over and sealed."""
     say(f"a minute of {ids} ids")
     command = [sys.executable, "-m", "bench.flush", str(ids), "fill"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=DEVNULL)
