@@ -463,7 +463,7 @@ MUTANTS = (
         "… and one of too many lines before they are taken apart",
         "counter/id_batch.py",
         "tests/test_id_batch.py::test_no_body_holds_an_event_loop_up",
-        ('    if body.count(b"\n") > MAX_LINES:', "    if False:"),
+        ('    if body.count(b"\\n") > MAX_LINES:', "    if False:"),
     ),
     mutant(
         "a call's ids are spread over buckets some at a time",
