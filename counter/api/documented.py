@@ -27,7 +27,7 @@ from counter.api.bodies import (
 from counter.api.queries import MINUTE, IdsQuery, MinuteField, PendingQuery, PublishedQuery
 
 PROBLEMS = {
-    400: "The request is wrong: `errors` says where.",
+    400: f"The request is wrong: `errors` says where, of a batch for the first {id_batch.MAX_ERRORS} places.",
     401: "No token, or a wrong one.",
     403: "The session's user is not staff.",
     404: "There is no such minute here.",
