@@ -1,4 +1,4 @@
-"""Measure everything, and print one table. QUICK=1 takes under two minutes, and writes no files."""
+"""Measure everything, and print one table. QUICK=1 takes some three minutes, and writes no files."""
 
 import os
 import sys

@@ -35,7 +35,7 @@ def while_(trouble: str, contender: Contender) -> str:
 
 def measure(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
     """The same attack on the hello-world, and on the hot path in good times and bad."""
-    seen: Attacks = defaultdict(list)
+    seen: defaultdict[str, list[Attack]] = defaultdict(list)
     with _attacked(backing) as urls:
         for name, url in urls.items():
             say(name)
@@ -51,12 +51,12 @@ def measure(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
             for name, url in times * list(urls.items()):
                 say(while_(REWRITE, name))
                 seen[while_(REWRITE, name)].append(attack(url, RATE, seconds))
-    return seen
+    return dict(seen)
 
 
 def measure_flush(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
     """The attack while a minute of so many ids goes to Kafka."""
-    seen: Attacks = defaultdict(list)
+    seen: defaultdict[str, list[Attack]] = defaultdict(list)
     command = [sys.executable, "manage.py", "flush"]
     with _attacked(backing) as urls:
         for name, url in times * list(urls.items()):
@@ -66,7 +66,7 @@ def measure_flush(backing: Backing, seconds: float, ids: int, times: int) -> Att
                 seen[while_(FLUSH, name)].append(attack(url, RATE, seconds))
                 if flusher.poll() is not None:
                     say("the flush was over before the attack: more ids are needed")
-    return seen
+    return dict(seen)
 
 
 def middle(attacks: Sequence[Attack]) -> Attack:
