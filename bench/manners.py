@@ -18,9 +18,9 @@ HOW = {"with manners": POLITE_SECONDS, "without": 0.0}
 FLUSH = """
 import django
 django.setup()
-from counter.connection import connect
+from counter.store.clients import connect
 from counter.store import CountStore
-from tasks.flush import Flush
+from tasks.publishing.flush import Flush
 from tasks.manners import Manners
 Flush(CountStore(connect()), Manners({seconds})).run()
 """

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.accepting import MAX_ID, MIN_ID
-from counter.id_batch import (
+from counter.accepting.batch_call import (
     JSON,
     MAX_BODY,
     MAX_CALL_IDS,
@@ -20,6 +19,7 @@ from counter.id_batch import (
     BadBatch,
     read_ids,
 )
+from counter.ids import MAX_ID, MIN_ID
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from counter.batch import MAX_IDS
-from counter.delivery import ROUND_IDS, rounds
-from counter.keys import spread
+from counter.sinks.redis.delivery import ROUND_IDS, rounds
+from counter.store.keys import spread
+from counter.store.limits import MAX_IDS
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 100])
