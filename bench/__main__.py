@@ -1,14 +1,15 @@
-"""Measure everything, and print one table. QUICK=1 takes under two minutes, and writes no files."""
+"""Measure everything, and print one table. QUICK=1 takes some three minutes, and writes no files."""
 
 import os
 import sys
 from dataclasses import dataclass
 
-from bench import endurance, growth, latency, report, throughput
+from bench import endurance, growth, idle, latency, report, throughput
+from bench.contenders import Contender
 from bench.load import Missing
 from bench.machine import CACHE, describe
 from bench.progress import say
-from bench.servers import Contender, fresh, web
+from bench.servers import fresh, web
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Size:
     seconds: float
     ids: tuple[int, ...]
     flushed_ids: int
+    attacks: int
+    """While a minute is flushed, and while the AOF is rewritten"""
     events: int
 
 
-QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000, events=500_000)
-FULL = Size(rounds=5, seconds=6, ids=growth.IDS, flushed_ids=600_000, events=10_000_000)
+QUICK = Size(rounds=2, seconds=2, ids=growth.IDS[:3], flushed_ids=100_000, attacks=2, events=500_000)
+FULL = Size(rounds=5, seconds=6, ids=growth.IDS, flushed_ids=600_000, attacks=10, events=10_000_000)
 LAG_SECONDS, LOAD_SECONDS = 380, 600
 
 
@@ -50,8 +53,10 @@ def measure(size: Size) -> report.Results:
             with web(Contender.HOT, back.folder) as hot:
                 say("connections")
                 results.connections = growth.by_connections(hot.url, size.seconds / 2)
+                say("idle connections")
+                results.idle = idle.measure(hot, size.seconds)
         back.client.flushall()
-        results.attacks = latency.measure(back, size.seconds, size.flushed_ids)
+        results.attacks = latency.measure(back, size.seconds, size.flushed_ids, size.attacks)
     with fresh(kafka=True) as back:
         say("ids")
         results.flushes = growth.by_ids(back.client, size.ids)
@@ -59,7 +64,7 @@ def measure(size: Size) -> report.Results:
         say("a backlog of events")
         results.drained = growth.drain(back, size.events)
         back.client.flushall()
-        results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
+        results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids, size.attacks)
     return results
 
 

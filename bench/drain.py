@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import growth, report
+from bench import figures, growth, plots
 from bench.machine import describe
 from bench.servers import fresh
 
@@ -13,10 +13,10 @@ def main(events: int) -> None:
     """In servers of its own, of which nothing is left."""
     with fresh(kafka=True) as back:
         drained = growth.drain(back, events)
-    for what, measured, spread, _ in report.of_drain(drained):
+    for what, measured, spread, _ in figures.of_drain(drained):
         print(f"{what}: {measured} {spread}")
     print(describe())
-    report.plot_drain(drained)
+    plots.plot_drain(drained)
 
 
 main(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS)

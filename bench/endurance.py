@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench.contenders import EVENT_MODE, Contender
 from bench.load import attack, calls_per_second
 from bench.machine import ROOT
 from bench.progress import say
-from bench.servers import EVENT_MODE, Backing, Contender, Web, fresh, process, web
+from bench.servers import Backing, Web, fresh, process, web
 
 ORDINARY_RATE = 1000
 SAMPLE_SECONDS = 5.0
@@ -30,6 +31,8 @@ class Endurance:
     """Seconds, of the minutes at an ordinary rate"""
     event_lags: list[float]
     """The same in event mode"""
+    loaded_lags: list[float]
+    """Of the minutes under full load"""
     megabytes: list[tuple[float, float]]
     """(seconds under full load, memory of all web workers)"""
 
@@ -40,8 +43,9 @@ def measure(lag_seconds: float, load_seconds: float) -> Endurance:
         lags = _lags(hot, lag_seconds)
         say("full load")
         megabytes = _memory(hot.pid, hot.url, load_seconds)
+        loaded_lags = _published()[len(lags) + 1 :]
     with fresh(kafka=True) as back, _tally(back, Contender.EVENTS) as events:
-        return Endurance(lags, _lags(events, lag_seconds), megabytes)
+        return Endurance(lags, _lags(events, lag_seconds), loaded_lags, megabytes)
 
 
 @contextmanager
@@ -58,10 +62,14 @@ def _tally(backing: Backing, contender: Contender) -> Iterator[Web]:
 def _lags(of: Web, seconds: float) -> list[float]:
     say(f"minutes at {ORDINARY_RATE} calls/s")
     attack(of.url, ORDINARY_RATE, seconds)
+    return _published()[1:]  # the first one waited until the worker was there
+
+
+def _published() -> list[float]:
+    """The lag of every minute so far."""
     command = [sys.executable, "-m", "bench.lags"]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    # The first one waited until the worker was there.
-    return [float(lag) for lag in json.loads(output)][1:]
+    return [float(lag) for lag in json.loads(output)]
 
 
 def _memory(pid: int, url: str, seconds: float) -> list[tuple[float, float]]:

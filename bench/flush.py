@@ -1,6 +1,6 @@
-"""`python -m bench.flush IDS [fill]`: a minute of so many ids, published and settled; what it took, as JSON.
+"""`python -m bench.flush IDS [fill|rude]`: publish and settle a minute of so many ids; prints JSON.
 
-With `fill` the minute is only filled and sealed.
+With `fill` the minute is only filled and sealed, with `rude` it is flushed without manners.
 """
 
 import json
@@ -17,6 +17,7 @@ from counter.sinks.redis.sync_writer import SyncWriter  # noqa: E402
 from counter.store.clients import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
 from counter.store.counts import CountStore  # noqa: E402
 from tasks.publishing.flush import Flush  # noqa: E402
+from tasks.publishing.manners import Manners  # noqa: E402
 
 CHUNK = 1000
 FIRST_ID, LAST_ID = 10**9, 10**10 - 1
@@ -24,15 +25,15 @@ STEP = 2_654_435_761
 """From one id to the next, around: a prime, so none comes twice. In order they would compress better."""
 
 
-def main(ids: int, *, only_fill: bool) -> None:
+def main(ids: int, how: str = "") -> None:
     """Print what was seen, in seconds, megabytes and bytes."""
     client = connect()
     store = CountStore(client)
     minute = fill(store, ids)
     used = client.info("memory")["used_memory"]
     begin, cpu = time.perf_counter(), time.process_time()
-    while not only_fill and store.settled() != minute:
-        Flush(store).run()
+    while how != "fill" and store.settled() != minute:
+        Flush(store, Manners(0) if how == "rude" else None).run()
     seconds = time.perf_counter() - begin
     cpu = time.process_time() - cpu
     print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": peak(), "used_memory": used}))
@@ -49,4 +50,4 @@ def fill(store: CountStore, ids: int) -> Minute:
     return minute
 
 
-main(int(sys.argv[1]), only_fill="fill" in sys.argv)
+main(int(sys.argv[1]), *sys.argv[2:])

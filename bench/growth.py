@@ -33,6 +33,8 @@ class Flushed:
     """For each id: key, index and all"""
     longest_milliseconds: float
     """Of Redis's commands and scripts, from the first accept to the last settle"""
+    is_rude: bool = False
+    """Without manners"""
 
 
 def by_connections(url: str, seconds: float) -> dict[int, float]:
@@ -73,18 +75,18 @@ def drain(back: Backing, events: int) -> Drained:
 
 
 def by_ids(client: redis.Redis, steps: tuple[int, ...]) -> list[Flushed]:
-    """A minute of each size."""
-    return [flush(client, ids) for ids in steps]
+    """A minute of each size, the largest one without manners as well."""
+    return [*(flush(client, ids) for ids in steps), flush(client, steps[-1], "rude")]
 
 
-def flush(client: redis.Redis, ids: int) -> Flushed:
-    """Fill a minute with so many ids, and publish it."""
+def flush(client: redis.Redis, ids: int, *how: str) -> Flushed:
+    """Fill a minute with so many ids, and publish it: see bench/flush.py."""
     _first_of_all(client)
     client.config_set("slowlog-log-slower-than", SLOW_MICROSECONDS)
     client.config_set("slowlog-max-len", 100_000)
     client.slowlog_reset()
     before = client.info("memory")["used_memory"]
-    command = [sys.executable, "-m", "bench.flush", str(ids)]
+    command = [sys.executable, "-m", "bench.flush", str(ids), *how]
     seen = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
     slow = [entry["duration"] for entry in client.slowlog_get(100_000)]
     return Flushed(
@@ -93,6 +95,7 @@ def flush(client: redis.Redis, ids: int) -> Flushed:
         seen["megabytes"],
         (seen["used_memory"] - before) / ids,
         max(slow, default=SLOW_MICROSECONDS) / 1000,
+        "rude" in how,
     )
 
 

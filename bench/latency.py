@@ -3,14 +3,16 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from subprocess import DEVNULL, Popen
 
+from bench.contenders import Contender
 from bench.load import BATCH_IDS, Attack, attack, batch_attack, batched_ids_per_second, calls_per_second
 from bench.machine import ROOT
 from bench.progress import say
-from bench.servers import Backing, Contender, web
+from bench.servers import Backing, web
 from bench.throughput import BATCH
 
 RATE = 10_000
@@ -22,51 +24,68 @@ ATTACKED = (HELLO, HOT)
 """The hello-world needs neither the flush nor Redis: what they do to it is the machine's part."""
 
 
+Attacks = dict[str, list[Attack]]
+"""By what was attacked, and when; what is said to be so many times is in turn."""
+
+
 def while_(trouble: str, contender: Contender) -> str:
     """The name of the attack on a contender meanwhile."""
     return f"{contender}, {trouble}"
 
 
-def measure(backing: Backing, seconds: float, ids: int) -> dict[str, Attack]:
+def measure(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
     """The same attack on the hello-world, and on the hot path in good times and bad."""
-    seen: dict[str, Attack] = {}
-    with ExitStack() as stack:
-        urls = {name: stack.enter_context(web(name, backing.folder)).url for name in ATTACKED}
+    seen: defaultdict[str, list[Attack]] = defaultdict(list)
+    with _attacked(backing) as urls:
         for name, url in urls.items():
-            attack(url, RATE, WARM_UP_SECONDS)
             say(name)
-            seen[name] = attack(url, RATE, seconds)
+            seen[name].append(attack(url, RATE, seconds))
         say(OVERLOAD)
         sustainable = calls_per_second(urls[HOT], seconds)
-        seen[OVERLOAD] = attack(urls[HOT], int(2 * sustainable), seconds)
+        seen[OVERLOAD].append(attack(urls[HOT], int(2 * sustainable), seconds))
         say(BATCH_OVERLOAD)
         sustainable = batched_ids_per_second(urls[HOT], seconds) / BATCH_IDS
-        seen[BATCH_OVERLOAD] = batch_attack(urls[HOT], int(2 * sustainable), seconds)
-        _fill(ids)
+        seen[BATCH_OVERLOAD].append(batch_attack(urls[HOT], int(2 * sustainable), seconds))
+        fill(ids)
         with rewriting(backing):
-            for name, url in urls.items():
+            for name, url in times * list(urls.items()):
                 say(while_(REWRITE, name))
-                seen[while_(REWRITE, name)] = attack(url, RATE, seconds)
-    return seen
+                seen[while_(REWRITE, name)].append(attack(url, RATE, seconds))
+    return dict(seen)
 
 
-def measure_flush(backing: Backing, seconds: float, ids: int) -> dict[str, Attack]:
+def measure_flush(backing: Backing, seconds: float, ids: int, times: int) -> Attacks:
     """The attack while a minute of so many ids goes to Kafka."""
-    seen: dict[str, Attack] = {}
-    for name in ATTACKED:
-        with web(name, backing.folder) as attacked:
-            attack(attacked.url, RATE, WARM_UP_SECONDS)
-            _fill(ids)
+    seen: defaultdict[str, list[Attack]] = defaultdict(list)
+    command = [sys.executable, "manage.py", "publish"]
+    with _attacked(backing) as urls:
+        for name, url in times * list(urls.items()):
+            fill(ids)
             say(while_(FLUSH, name))
-            command = [sys.executable, "manage.py", "publish"]
             with Popen(command, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as flusher:
-                seen[while_(FLUSH, name)] = attack(attacked.url, RATE, seconds)
+                seen[while_(FLUSH, name)].append(attack(url, RATE, seconds))
                 if flusher.poll() is not None:
                     say("the flush was over before the attack: more ids are needed")
-    return seen
+    return dict(seen)
 
 
-def _fill(ids: int) -> None:
+def middle(attacks: Sequence[Attack]) -> Attack:
+    """The one whose p99 is the median; of an even number the better one of the two."""
+    return sorted(attacks, key=lambda attack: attack.p99)[(len(attacks) - 1) // 2]
+
+
+@contextmanager
+def _attacked(backing: Backing) -> Iterator[dict[Contender, str]]:
+    """The urls of both, warm."""
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(web(name, backing.folder)).url for name in ATTACKED}
+        for url in urls.values():
+            attack(url, RATE, WARM_UP_SECONDS)
+        yield urls
+
+
+def fill(ids: int) -> None:
+    """A minute of so many, over and sealed."""
     say(f"a minute of {ids} ids")
     command = [sys.executable, "-m", "bench.flush", str(ids), "fill"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=DEVNULL)

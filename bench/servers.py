@@ -1,6 +1,7 @@
-"""The servers that are measured, each of two processes or of the one in its name, and those behind them."""
+"""The servers that are measured, and those behind them."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -9,45 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import httpx
 import redis
 
-from bench.load import program
+from bench.contenders import EVENT_MODE, Contender, command
 from bench.machine import ROOT
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 
 START_SECONDS = 60
-EVENT_MODE = "ACCEPT_SINK=kafka"
 JVM = ("-Xmx1g",)
 """With the optimizing compiler, as in production."""
-NGINX_CONF = """
-worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; keepalive_requests 100000000;
-  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-  uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "ok"; }} }}
-}}
-"""
-
-
-class Contender(StrEnum):
-    """Who answers the accept call."""
-
-    NGINX = "nginx"
-    HELLO = "hello-world"
-    HOT = "hot path"
-    HELLO_ALONE = "hello-world, one process"
-    HOT_ALONE = "hot path, one process"
-    EVENTS = "hot path, events"
-    DJANGO = "Django's view"
-    NAIVE = "naive"
 
 
 @dataclass
@@ -70,15 +46,15 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             DJANGO_SETTINGS_MODULE="project.settings",
             REDIS_URL=valkey.url,
             KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers,
-            SECRET_KEY="bench",
+            SECRET_KEY=secrets.token_urlsafe(50),
             TALLY_HOME=str(folder),
         )
         pids = []
         for server in (valkey, broker) if kafka else (valkey,):
             server.prepare()
             pids.append(stack.enter_context(process(server.command, server.is_ready)).pid)
-        for command in ("migrate", "create_topics") if kafka else ("migrate",):
-            manage = ["env", EVENT_MODE, sys.executable, "manage.py", command]
+        for name in ("migrate", "create_topics") if kafka else ("migrate",):
+            manage = ["env", EVENT_MODE, sys.executable, "manage.py", name]
             subprocess.run(manage, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         client = stack.enter_context(redis.Redis.from_url(valkey.url))
         yield Backing(folder, valkey, client, pids)
@@ -108,50 +84,18 @@ def web(name: Contender, folder: Path) -> Iterator[Web]:
     """One of the contenders, ready. Raises load.Missing."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with process(_command(name, folder, port), lambda: answers(url)) as running:
+    with process(command(name, folder, port), lambda: answers(url)) as running:
         yield Web(url, running.pid)
 
 
-def _command(name: Contender, folder: Path, port: int) -> list[str]:
-    workers = 1 if name in (Contender.HELLO_ALONE, Contender.HOT_ALONE) else 2
-    match name:
-        case Contender.NGINX:
-            configuration = folder / "nginx.conf"
-            configuration.write_text(NGINX_CONF.format(folder=folder, port=port))
-            return [program("nginx", "nginx-light"), "-c", str(configuration)]
-        case Contender.NAIVE:
-            gthread = f"-w 2 -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
-            return [sys.executable, "-m", "gunicorn", *gthread.split(), "bench.naive"]
-        case Contender.DJANGO:
-            return granian("wsgi project.wsgi:application", workers, port)
-        case Contender.HOT | Contender.HOT_ALONE:
-            return tally(workers, port)
-        case Contender.EVENTS:
-            return ["env", EVENT_MODE, *tally(workers, port)]
-        case Contender.HELLO | Contender.HELLO_ALONE:
-            return granian("asgi bench.hello:application", workers, port)
-
-
-def tally(workers: int, port: int) -> list[str]:
-    """The command of Tally's own web server."""
-    options = f"--workers={workers} --host=127.0.0.1 --port={port}"
-    return [sys.executable, "-m", "project.web", *options.split()]
-
-
-def granian(application: str, workers: int, port: int) -> list[str]:
-    """The command of a web server: `application` is its interface, and where it is."""
-    options = f"--workers {workers} --loop uvloop --no-ws --port {port} --interface {application}"
-    return [sys.executable, "-m", "granian", *options.split()]
-
-
 @contextmanager
-def process(command: list[str], is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
+def process(arguments: list[str], is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
     """Ready, and running for the length of a `with`."""
     with Path(os.environ["TALLY_HOME"], "servers.log").open("ab") as log:
         # In one session, all of them: Linux gives each session (autogroup) the same share of the machine.
-        running = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        running = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log)
     try:
-        wait(is_ready, f"ready: {' '.join(command)[:100]}")
+        wait(is_ready, f"ready: {' '.join(arguments)[:100]}")
         yield running
     finally:
         running.terminate()

@@ -1,12 +1,16 @@
-"""The contenders in turn, several rounds of all: what each answers in a second."""
+"""The contenders in turn, several rounds of all: how many calls a second, and processor time for each."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 
+from bench.contenders import Contender, present
 from bench.load import batched_ids_per_second, calls_per_second, increments_per_second
 from bench.progress import say
-from bench.servers import Backing, Contender, web
+from bench.servers import Backing, Web, web
+from bench.usage import Meter
 
 ALWAYS, EVERYSEC = "always", "everysec"
 BATCH, INCR = "batch call, 1,000 ids", "redis-benchmark -P 1000 INCR"
@@ -14,33 +18,73 @@ HOT_EVERYSEC = "hot path, everysec"
 INCREMENTS_A_SECOND = 300_000
 """About: so that redis-benchmark takes as long as the others."""
 
-Rates = dict[str, list[float]]
+
+@dataclass(frozen=True)
+class Run:
+    """Some seconds of calls, or of ids where one call brings many."""
+
+    rate: float
+    """A second"""
+    web: float
+    """Microseconds of processor time for each, of all processes that answer; of the load generator none"""
+    redis: float
+    """The same of Valkey"""
 
 
-def measure(backing: Backing, rounds: int, seconds: float) -> Rates:
-    """Calls or ids a second, for each contender one figure a round."""
+Runs = dict[str, list[Run]]
+"""For each contender one a round."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What calls a contender."""
+
+    rate: Callable[[], float]
+    calls: Callable[[float], float]
+    """How many there were, at that rate"""
+    web: int | None = None
+    """The process that answers, with its children"""
+    fsync: str = ALWAYS
+
+    def run(self, valkey: int) -> Run:
+        """Once."""
+        web, redis = Meter([self.web] if self.web else []), Meter([valkey])
+        rate = self.rate()
+        calls = self.calls(rate) / 1e6
+        return Run(rate, web.read().cpu / calls, redis.read().cpu / calls)
+
+
+def measure(backing: Backing, rounds: int, seconds: float) -> Runs:
+    """All contenders that there are here."""
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(web(name, backing.folder)).url for name in Contender}
-        measures = {name: (partial(calls_per_second, url, seconds), ALWAYS) for name, url in urls.items()} | {
-            HOT_EVERYSEC: (partial(calls_per_second, urls[Contender.HOT], seconds), EVERYSEC),
-            BATCH: (partial(batched_ids_per_second, urls[Contender.HOT], seconds), ALWAYS),
-            INCR: (
-                partial(increments_per_second, backing.valkey.port, int(seconds * INCREMENTS_A_SECOND)),
-                ALWAYS,
-            ),
-        }
-        rates: Rates = {str(name): [] for name in measures}
+        webs = {name: stack.enter_context(web(name, backing.folder)) for name in present()}
+        loads = _loads(webs, backing, seconds)
+        runs: Runs = {name: [] for name in loads}
         for number in range(rounds):
-            for name, (rate, fsync) in measures.items():
+            for name, load in loads.items():
                 say(f"round {number + 1} of {rounds}: {name}")
                 backing.client.flushall()
-                backing.client.config_set("appendfsync", fsync)
-                rates[str(name)].append(rate())
+                backing.client.config_set("appendfsync", load.fsync)
+                runs[name].append(load.run(backing.pids[0]))
         backing.client.flushall()
-        return rates
+        return runs
 
 
-def ratio(rates: Rates, name: str, base: str) -> tuple[float, float, float]:
+def _loads(webs: dict[Contender, Web], backing: Backing, seconds: float) -> dict[str, Load]:
+    def calls(rate: float) -> float:
+        return rate * seconds
+
+    loads = {
+        str(n): Load(partial(calls_per_second, of.url, seconds), calls, of.pid) for n, of in webs.items()
+    }
+    hot, increments = webs[Contender.HOT], int(seconds * INCREMENTS_A_SECOND)
+    loads[HOT_EVERYSEC] = replace(loads[Contender.HOT], fsync=EVERYSEC)
+    loads[BATCH] = Load(partial(batched_ids_per_second, hot.url, seconds), calls, hot.pid)
+    loads[INCR] = Load(partial(increments_per_second, backing.valkey.port, increments), lambda _: increments)
+    return loads
+
+
+def ratio(runs: Runs, name: str, base: str, of: Callable[[Run], float]) -> tuple[float, float, float]:
     """Median, least and most of `name` ÷ `base`, by rounds: so it holds where the machine's speed drifts."""
-    ratios = [rate / of for rate, of in zip(rates[name], rates[base], strict=True)]
+    ratios = [of(run) / of(other) for run, other in zip(runs[name], runs[base], strict=True)]
     return median(ratios), min(ratios), max(ratios)

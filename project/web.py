@@ -29,7 +29,7 @@ from counter.accepting.crowd import Crowd  # noqa: E402
 from counter.accepting.http.accept_protocol import AcceptProtocol  # noqa: E402
 from counter.accepting.http.bounded_protocol import FRONT, Front  # noqa: E402
 from counter.accepting.http.connections import Connections  # noqa: E402
-from counter.accepting.request_body import BodyLimit  # noqa: E402
+from counter.accepting.request_body import BodyLimit, WithoutBody  # noqa: E402
 from counter.accepting.token_guard import TokenGuard  # noqa: E402
 from counter.api.views.accept import callbacks  # noqa: E402
 from counter.mode import is_event_mode  # noqa: E402
@@ -127,11 +127,11 @@ class Web:
     def __init__(self, django_app: App, end_traces: Callable[[], None]) -> None:
         self._end_traces = end_traces
         self._sink, part_sinks = make_sinks()
-        limited = BodyLimit(Crowd(django_app))
-        self._batches = BatchPath(limited, part_sinks)
+        crowd = Crowd(django_app)
+        self._batches = BatchPath(BodyLimit(crowd), part_sinks)
         self._app: App = self._batches
         if token := settings.ACCEPT_TOKEN:
-            self._app = TokenGuard(self._batches, refuse=limited, token=token)
+            self._app = TokenGuard(self._batches, refuse=WithoutBody(crowd), token=token)
         self._front = Front(self._sink, Connections(), token)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -620,6 +620,48 @@ MUTANTS = (
         ("            self._release(min(self._held, unparsed))\n", "            pass\n"),
     ),
     mutant(
+        "a batch of too many ids is refused before they are read",
+        "counter/accepting/batch_call.py",
+        "tests/accepting/test_id_batch.py::test_no_body_holds_an_event_loop_up",
+        ('    if body.count(b",") >= MAX_CALL_IDS:', "    if False:"),
+    ),
+    mutant(
+        "… and one of too many lines before they are taken apart",
+        "counter/accepting/batch_call.py",
+        "tests/accepting/test_id_batch.py::test_no_body_holds_an_event_loop_up",
+        ('    if body.count(b"\\n") > MAX_LINES:', "    if False:"),
+    ),
+    mutant(
+        "a call's ids are spread over buckets some at a time",
+        "counter/sinks/redis/delivery.py",
+        "tests/sinks/test_rounds.py::test_no_round_spreads_more_ids_than_an_event_loop_may_wait_for",
+        ("in _chunks(ids, ROUND_IDS):", "in _chunks(ids, len(ids)):"),
+    ),
+    mutant(
+        "a body with a Content-Encoding is not taken for one without",
+        "counter/accepting/batch_path.py",
+        "tests/accepting/test_api_batch.py::test_refuses_as_a_whole",
+        ('    if name == b"content-encoding":', '    if name == b"content-coding":'),
+    ),
+    mutant(
+        "without the token no body is waited for",
+        "project/web.py",
+        "tests/accepting/test_api_batch.py::test_without_the_token_it_is_refused_before_its_body_has_come",
+        ("refuse=WithoutBody(crowd)", "refuse=BodyLimit(crowd)"),
+    ),
+    mutant(
+        "the flush's long steps are nice",
+        "tasks/publishing/manners.py",
+        "tests/publishing/test_manners.py",
+        ("        os.nice(NICENESS)", "        os.nice(0)"),
+    ),
+    mutant(
+        "… but not for longer than a minute can wait",
+        "tasks/publishing/manners.py",
+        "tests/publishing/test_manners.py",
+        ("            if not self._has_time():\n                break", "            pass"),
+    ),
+    mutant(
         "no part of an url that can't be read is shown",
         "project/environment.py",
         "tests/deployment/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",

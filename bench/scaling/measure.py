@@ -20,8 +20,8 @@ from bench.load import batched_ids_per_second, calls_per_second
 from bench.machine import ROOT, describe
 from bench.progress import say
 from bench.scaling.shapes import Running, Shape, running
-from bench.scaling.usage import Meter
 from bench.servers import Backing, fresh
+from bench.usage import Meter
 
 FEW, MANY = 1, 16
 ONE, BASE, FOUR = (Shape(webs) for webs in (1, 2, 4))

@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 
 import pygal
 
-from bench.report import DOCS, LOOK
+from bench.plots import DOCS, LOOK
 from bench.scaling.measure import BASE, FOUR, FOUR_BUCKETS, MANY_BUCKETS, ONE, ONE_NODE, THREE_NODES, Results
 from bench.scaling.shapes import Shape
 from bench.scaling.tables import costs, cpu, middle, text

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import redis
 
+from bench.contenders import tally
 from bench.machine import ROOT
-from bench.scaling.usage import Meter
-from bench.servers import answers, process, tally, wait
+from bench.servers import answers, process, wait
+from bench.usage import Meter
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 

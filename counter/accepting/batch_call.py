@@ -1,11 +1,15 @@
 """The batch call: reading its body, and adding up its answer. Both lanes of it share this."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from counter.accepting.accept_call import RETRY_AFTER_SECONDS
+from msgspec import DecodeError, Meta, Raw, ValidationError
+from msgspec.json import Decoder
+
+from counter.accepting.accept_call import MAX_DIGITS, RETRY_AFTER_SECONDS
 from counter.accepting.problem import Problem
 from counter.ids import MAX_ID, MIN_ID
 from counter.minute import Minute
@@ -18,29 +22,44 @@ MAX_CALL_IDS = 10_000
 MAX_BODY = 1024 * 1024
 """Bytes: four times what so many ids take, which leaves room for a generous layout."""
 
+MAX_LINES = 2 * MAX_CALL_IDS
+"""Of NDJSON, with those that are blank."""
+
 MAX_ERRORS = 100
-"""That are named; who sent so many wrong ids needs no more to find out why."""
+"""That are named, the first ones; who sent so many wrong ids needs no more to find out why."""
+
+MAX_NAMED = MAX_BODY // 4
+"""Bytes of a body whose errors are named: that takes a second look at it, and an event loop waits."""
+
+MAX_FIELD = 100
+"""Characters of an unknown field's name that come back."""
+
+_Id = Annotated[int, Meta(ge=MIN_ID, le=MAX_ID)]
+_id, _ids, _document = Decoder(_Id), Decoder(list[_Id]), Decoder(dict[str, list[_Id]])
+_fields, _values = Decoder(dict[str, Raw]), Decoder(list[Raw])
 
 
 class BadBatch(ValueError):
     """The body can't be counted, and `problem` says why; nothing was changed."""
 
-    def __init__(self, detail: str, *errors: tuple[str, str]) -> None:
+    def __init__(self, detail: str, errors: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(detail)
-        named = [{"pointer": pointer, "detail": text} for pointer, text in errors[:MAX_ERRORS]]
+        named = [{"pointer": pointer, "detail": text} for pointer, text in islice(errors, MAX_ERRORS)]
         self.problem = Problem(400, detail, {"errors": named} if named else {})
 
 
 def read_ids(media_type: str, body: bytes) -> list[int]:
-    """The 1 to MAX_CALL_IDS ids in a body of type JSON or NDJSON. Raises BadBatch, for all of its errors."""
-    ids, where = _in_ndjson(body) if media_type == NDJSON else _in_json(body)
-    if not 1 <= len(ids) <= MAX_CALL_IDS:
-        raise BadBatch(f"a batch has 1 to {MAX_CALL_IDS} ids, not {len(ids)}", (where, "wrong length"))
-    # A set of types and the extremes, because it is done for every id.
-    if set(map(type, ids)) == {int} and min(ids) >= MIN_ID and max(ids) <= MAX_ID:
-        return ids
-    errors = [(f"{where}/{n}", text) for n, id in enumerate(ids) if (text := _wrong(id))]
-    raise BadBatch(f"{len(errors)} of {len(ids)} ids are wrong, so none was counted", *errors)
+    """The 1 to MAX_CALL_IDS ids in a body of type JSON or NDJSON, of MAX_BODY bytes at most.
+
+    Raises BadBatch, with the first of its errors. Takes a few milliseconds at most, whatever is in the body.
+    """
+    read, explain = (_read_lines, _explain_lines) if media_type == NDJSON else (_read_json, _explain_json)
+    try:
+        return read(body)
+    except (DecodeError, RecursionError) as error:
+        if len(body) > MAX_NAMED:
+            raise BadBatch(f"the body is no batch: {error}") from None
+        raise explain(body) from None
 
 
 @dataclass(slots=True)
@@ -88,43 +107,73 @@ class Receipt:
         )
 
 
-def _in_json(body: bytes) -> tuple[list[Any], str]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadBatch(f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise BadBatch('the body must be an object: {"ids": [1, 2]}', ("#", "not an object"))
-    if unknown := [(f"#/{name}", "unknown field") for name in document if name != "ids"]:
-        raise BadBatch("the body has unknown fields", *unknown)
-    if not isinstance(ids := document.get("ids"), list):
-        raise BadBatch(
-            "ids must be a list of integers", ("#/ids", "missing" if ids is None else "not a list")
-        )
-    return ids, "#/ids"
+def _read_json(body: bytes) -> list[int]:
+    if body.count(b",") >= MAX_CALL_IDS:  # before a list is made of them
+        raise _wrong_length("#/ids")
+    document = _document.decode(body)
+    if document.keys() != {"ids"}:
+        raise ValidationError("ids alone are expected")
+    if not document["ids"]:
+        raise _wrong_length("#/ids")
+    return document["ids"]
 
 
-def _in_ndjson(body: bytes) -> tuple[list[Any], str]:
+def _read_lines(body: bytes) -> list[int]:
     """One integer a line; blank lines are none. A pointer counts the others from 0."""
+    lines = _lines(body)
+    if b"," in body:  # else the lines are a list with commas between them
+        raise ValidationError("one id a line is expected")
+    return _ids.decode(b"[%b]" % b",".join(lines))
+
+
+def _lines(body: bytes) -> list[bytes]:
+    if body.count(b"\n") > MAX_LINES:
+        raise BadBatch(f"a batch has at most {MAX_LINES} lines", [("#", "too many lines")])
     lines = [line for line in body.split(b"\n") if line.strip()]
+    if not 1 <= len(lines) <= MAX_CALL_IDS:
+        raise _wrong_length("#")
+    return lines
+
+
+def _explain_json(body: bytes) -> BadBatch:
     try:
-        ids: list[Any] = json.loads(b"[%b]" % b",".join(lines))
-    except (ValueError, RecursionError):
-        ids = []
-    # The lines are also JSON together where one has two values and two have one.
-    if len(ids) != len(lines) or list in map(type, ids):
-        ids = [_value(line) for line in lines]
-    return ids, "#"
-
-
-def _value(line: bytes) -> Any:
+        fields = _fields.decode(body)
+    except ValidationError:
+        return BadBatch('the body must be an object: {"ids": [1, 2]}', [("#", "not an object")])
+    except (DecodeError, RecursionError) as error:
+        return BadBatch(f"the body is not JSON: {error}")
+    if unknown := [(_pointer(name), "unknown field") for name in fields if name != "ids"]:
+        return BadBatch("the body has unknown fields", unknown)
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+        return _explain_ids("#/ids", _values.decode(fields["ids"]))
+    except (KeyError, ValidationError) as error:
+        why = "missing" if isinstance(error, KeyError) else "not a list"
+        return BadBatch("ids must be a list of integers", [("#/ids", why)])
 
 
-def _wrong(id: object) -> str | None:
-    if type(id) is not int:
-        return "not an integer"
-    return None if MIN_ID <= id <= MAX_ID else "not in signed 64 bits"
+def _explain_lines(body: bytes) -> BadBatch:
+    return _explain_ids("#", _lines(body))
+
+
+def _explain_ids(where: str, values: Iterable[bytes | Raw]) -> BadBatch:
+    faults = ((f"{where}/{n}", fault) for n, value in enumerate(values) if (fault := _fault(value)))
+    return BadBatch("ids are wrong, so none was counted", faults)
+
+
+def _fault(value: bytes | Raw) -> str | None:
+    if len(bytes(value).strip()) > MAX_DIGITS:  # it takes long to read thousands of digits
+        return "too long"
+    try:
+        _id.decode(value)
+    except (DecodeError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def _wrong_length(where: str) -> BadBatch:
+    return BadBatch(f"a batch has 1 to {MAX_CALL_IDS} ids", [(where, "wrong length")])
+
+
+def _pointer(field: str) -> str:
+    """To a field of the document, as RFC 6901 writes it."""
+    return f"#/{quote(field[:MAX_FIELD].replace('~', '~0').replace('/', '~1'))}"

@@ -15,7 +15,8 @@ from django.conf import settings
 from counter.accepting import batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send, send_answer, send_problem
 from counter.accepting.batch_call import BadBatch, Receipt, read_ids
-from counter.accepting.request_body import TOO_LARGE, Disconnected, TooLarge, read_body
+from counter.accepting.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
+from counter.mode import is_event_mode
 from counter.sinks.outcome import Done, Parts, Unavailable
 from counter.sinks.redis.delivery import rounds
 from counter.telemetry import rejections
@@ -55,6 +56,7 @@ class BatchPath:
         for sink in sinks:
             self._free.put_nowait(sink)
         self._waiting_ids = 0
+        self._buckets = 1 if is_event_mode() else settings.REDIS_BUCKETS  # events are spread when counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch call of a known media type; hand every other request to the app behind."""
@@ -86,7 +88,7 @@ class BatchPath:
         receipt = Receipt()
         try:
             async with self._sink(len(ids)) as sink:
-                for parts in rounds(ids, settings.REDIS_BUCKETS):
+                for parts in rounds(ids, self._buckets):
                     if receipt.refused:
                         receipt.refuse(parts)  # It is away: there is no time to find that out again
                     else:
@@ -128,6 +130,12 @@ def _media_type(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"content-type":
             kind = MEDIA_TYPES.get(value.partition(b";")[0].strip().lower())
-        elif name == b"accept" and not any(each in value for each in ACCEPTABLE):
+        elif _is_refused_for(name, value):
             return None
     return kind
+
+
+def _is_refused_for(name: bytes, value: bytes) -> bool:
+    if name == b"content-encoding":
+        return value.decode("latin-1").strip().lower() not in UNENCODED
+    return name == b"accept" and not any(each in value for each in ACCEPTABLE)

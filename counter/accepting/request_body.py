@@ -15,6 +15,13 @@ class TooLarge(Exception):
 
 TOO_LARGE = Problem(413, f"a body has at most {MAX_BODY} bytes", headers=[("Connection", "close")])
 
+UNENCODED = ("", "identity")
+"""What the header Content-Encoding of a body may say."""
+
+ENCODED = Problem(
+    415, "a body is read as it comes, without a Content-Encoding", headers=[("Accept-Encoding", "identity")]
+)
+
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """All of it. Raises TooLarge, at once where its length was announced, or Disconnected."""
@@ -49,6 +56,23 @@ class BodyLimit:
             return
         else:
             await self._app(scope, _replay(body, receive), send)
+
+
+class WithoutBody:
+    """Hands a request to `app` as if it had no body: what is refused for its headers waits for none."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to the app without its body, which the app may go on to throw away."""
+
+        async def hang_up() -> Message:
+            while (message := await receive())["type"] == "http.request":
+                pass
+            return message
+
+        await self._app(scope, _replay(b"", hang_up), send)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -29,13 +29,13 @@ from counter.api.serializers import (
 )
 
 PROBLEMS = {
-    400: "The request is wrong: `errors` says where.",
+    400: f"The request is wrong: `errors` says where, of a batch at most {batch_call.MAX_ERRORS} places.",
     401: "No token, or a wrong one.",
     403: "The session's user is not staff.",
     404: "There is no such minute here.",
     406: "The answer is to be neither JSON nor anything.",
     413: f"The body has more than {batch_call.MAX_BODY} bytes.",
-    415: "The body is of another type.",
+    415: "The body is of another type, or has a Content-Encoding.",
     503: "Redis is away or out of memory, or in event mode Kafka. Try again after `Retry-After` seconds.",
 }
 _ID = {"type": "integer", "format": "int64", "minimum": ids.MIN_ID, "maximum": ids.MAX_ID}
@@ -151,6 +151,14 @@ accept = extend_schema(
     callbacks=[_callback],
 )
 
+_cut_short = {
+    (503, problem.CONTENT_TYPE): OpenApiResponse(
+        ProblemBody,
+        f"{PROBLEMS[503]} `refused` has the ids that are not counted.",
+        [OpenApiExample("503", batch_call.Receipt(accepted=1, refused=[43, 42]).cut_short.members)],
+    )
+}
+
 batch = extend_schema(
     summary="Count a batch of calls",
     description="All of them, or none where one is wrong. In NDJSON there is one id a line.",
@@ -160,7 +168,7 @@ batch = extend_schema(
         batch_call.JSON: OpenApiRequest(_BATCH),
         batch_call.NDJSON: OpenApiRequest(_LINES),
     },
-    responses={200: ReceiptBody, **_problems(400, 401, 406, 413, 415, 503)},
+    responses={200: ReceiptBody, **_problems(400, 401, 406, 413, 415), **_cut_short},
     examples=[
         OpenApiExample("three calls", {"ids": [42, 43, 42]}, request_only=True, media_type=batch_call.JSON),
         OpenApiExample("three lines", "42\n43\n42\n", request_only=True, media_type=batch_call.NDJSON),

@@ -46,7 +46,12 @@ class ProblemBody(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="what is wrong this time")
     errors = Fault(many=True, required=False)  # type: ignore[assignment]
     accepted = serializers.IntegerField(
-        required=False, help_text="503 of a batch: so many of its ids, from the first on, are counted"
+        required=False, help_text="503 of a batch: so many of its calls are counted"
+    )
+    refused = serializers.ListField(
+        child=serializers.IntegerField(min_value=MIN_ID, max_value=MAX_ID),
+        required=False,
+        help_text="503 of a batch: the ids of the calls that are not, one for each; repeat these alone",
     )
 
 

@@ -170,12 +170,12 @@ class CountStore:
             yield from self._counts(bucket, minute)
 
     def _counts(self, bucket: Bucket, minute: Minute) -> Iterator[list[tuple[int, int]]]:
-        prefix, index, start = bucket.prefix(minute), bucket.ids(minute), 0
-        while ids := [int(id) for id in self._redis.lrange(index, start, start + CHUNK - 1)]:
-            values = self._redis.mget([f"{prefix}{id}" for id in ids])
+        prefix, index, start = bucket.prefix(minute).encode(), bucket.ids(minute), 0
+        while ids := cast("list[bytes]", self._redis.lrange(index, start, start + CHUNK - 1)):
+            values = self._redis.mget([prefix + id for id in ids])
             if None in values:
                 raise CorruptMinute(f"minute {minute} names an id in its index that has no count")
-            yield [(id, int(value or 0)) for id, value in zip(ids, values, strict=True)]
+            yield list(zip(map(int, ids), map(int, cast("list[bytes]", values)), strict=True))
             start += CHUNK
 
     def settle(self, minute: Minute) -> Iterator[bool]:

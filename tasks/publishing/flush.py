@@ -19,6 +19,7 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +37,7 @@ from tasks import metrics
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.publishing import history
 from tasks.publishing.checkpoint import Halt, find_watermark
+from tasks.publishing.manners import Manners
 from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
 from tasks.publishing.steps import step
@@ -72,9 +74,10 @@ class Report:
 class Flush:
     """One run of the protocol. Use it once, in one thread."""
 
-    def __init__(self, store: CountStore) -> None:
+    def __init__(self, store: CountStore, manners: Manners | None = None) -> None:
         self._store = store
         self._lease: Lease = store.lease()
+        self._manners = manners or Manners()
         self._report = Report()
 
     def run(self) -> Report:
@@ -192,19 +195,21 @@ class Flush:
         """6b for one minute: its id-counts, then its record."""
         if settings.PUBLISH_ID_COUNTS and stats.total:
             with step("6b.id_counts"):
-                self._add_id_counts(transaction, minute, stats)
+                self._manners.exhaust(self._add_id_counts(transaction, minute, stats))
         with step("6b.unique_count"):
             partitions = self._closing.partitions if minute <= self._closing.minute else 0
             record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
             transaction.add_unique_count(record)
         return record
 
-    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> None:
+    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> Iterator[None]:
+        """By chunks: yields after each."""
         unique = total = 0
         for counts in self._store.counts(minute):
             transaction.add_id_counts(minute, counts)
             unique += len(counts)
             total += sum(count for _, count in counts)
+            yield
         if Stats(unique, total) != stats:
             raise CorruptMinute(f"minute {minute} has counts of {unique}/{total} and {stats}")
 
@@ -218,8 +223,13 @@ class Flush:
 
     def _settle(self, minute: Minute) -> None:
         with step("6e.settle"):
-            for _ in self._store.settle(minute):
-                self._lease.extend()
+            self._manners.exhaust(self._delete(minute))
+
+    def _delete(self, minute: Minute) -> Iterator[None]:
+        """By chunks: yields after each."""
+        for _ in self._store.settle(minute):
+            self._lease.extend()
+            yield
 
 
 @shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)

@@ -86,8 +86,12 @@ class Transaction:
 
     def add_id_counts(self, minute: Minute, counts: list[tuple[int, int]]) -> None:
         """Add one chunk of a minute's (id, count)."""
+        topic, produce = f"{self._prefix}{ID_COUNTS}", self._producer.produce
         for key, value in id_counts(minute, counts):
-            self._produce(f"{self._prefix}{ID_COUNTS}", key, value)
+            try:
+                produce(topic, value, key)
+            except (BufferError, KafkaException):  # again, with patience
+                self._produce(topic, key, value)
         self._producer.poll(0)
         self._keep_alive()
 

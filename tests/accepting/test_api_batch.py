@@ -1,5 +1,6 @@
 """The batch call, in both lanes: the path in front of Django, and Django alone."""
 
+import gzip
 import json
 import socket
 from collections import Counter
@@ -98,6 +99,11 @@ def test_counts_many_batches_at_once_exactly(client: httpx.Client, store: CountS
         (b'{"ids": [1]}', {"Content-Type": "text/plain"}, 415),
         (b"ids=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         (b'{"ids": [1]}', {"Accept": "text/html"}, 406),
+        (b'{"ids": [1]}', {"Content-Encoding": "gzip"}, 415),
+        (gzip.compress(b'{"ids": [1]}'), {"Content-Encoding": "GZIP"}, 415),
+        (b"1\n", NDJSON | {"Content-Encoding": "br"}, 415),
+        (b"1\0", NDJSON, 400),
+        (b"x\n" * (MAX_BODY // 2), NDJSON, 400),
         (b" " * MAX_BODY + b'{"ids": [1]}', {}, 413),
     ],
 )
@@ -112,6 +118,11 @@ def test_refuses_as_a_whole(
 def test_names_the_bad_places(client: httpx.Client) -> None:
     body = client.post(BATCH, json={"ids": [1, "2", 3, 4.5]}).json()
     assert [error["pointer"] for error in body["errors"]] == ["#/ids/1", "#/ids/3"]
+
+
+def test_takes_a_body_that_says_that_it_is_not_encoded(client: httpx.Client) -> None:
+    answer = client.post(BATCH, json={"ids": [1]}, headers={"Content-Encoding": "identity"})
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
@@ -187,6 +198,18 @@ def test_a_token_guards_accepting_where_it_is_set(interface: str, valkey: redis.
         assert client.get(PATH, params={"id": 1}, headers=right).text == "ok"
         assert client.post(BATCH, json={"ids": [1]}, headers=right).status_code == 200
         assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", [PATH, BATCH])
+def test_without_the_token_it_is_refused_before_its_body_has_come(path: str) -> None:
+    with serving("asgi", ACCEPT_TOKEN="s3cret") as url:
+        address = httpx.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=10) as raw:
+            head = f"POST {path}?id=1 HTTP/1.1\r\nHost: {address.netloc.decode()}\r\n"
+            raw.sendall(
+                f'{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"ids":'.encode()
+            )
+            assert raw.recv(100).split(b" ")[1] == b"401"
 
 
 def test_a_reply_that_is_lost_is_known_to_the_repeat(store: CountStore, valkey: redis.Redis) -> None:

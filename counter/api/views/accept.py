@@ -17,7 +17,7 @@ from typing_extensions import override
 from counter.accepting import accept_call, batch_call
 from counter.accepting.batch_call import MAX_BODY, BadBatch, Receipt, read_ids
 from counter.accepting.callback_queue import CallbackQueue
-from counter.accepting.request_body import TOO_LARGE
+from counter.accepting.request_body import ENCODED, TOO_LARGE, UNENCODED
 from counter.api import schema
 from counter.api.auth import AcceptToken
 from counter.api.problems import respond
@@ -97,6 +97,9 @@ class IdsParser(BaseParser):
     @override
     def parse(self, stream: Any, media_type: str | None = None, context: Any = None) -> Any:
         """A list, though REST framework would rather have a dictionary."""
+        if context["request"].headers.get("Content-Encoding", "").strip().lower() not in UNENCODED:
+            rejections.BAD_CALL.add(why=ENCODED.detail)
+            raise BodyEncoded
         body = stream.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             rejections.BAD_CALL.add(why=TOO_LARGE.detail)
@@ -120,6 +123,12 @@ class BodyTooLarge(APIException):
     """The body is above MAX_BODY."""
 
     problem = TOO_LARGE
+
+
+class BodyEncoded(APIException):
+    """The body is compressed, or something else that is to be undone."""
+
+    problem = ENCODED
 
 
 class BatchView(APIView):

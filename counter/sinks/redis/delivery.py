@@ -20,7 +20,10 @@ from counter.store.limits import MAX_IDS
 from counter.store.replication import unreplicated
 from counter.telemetry import metrics, rejections
 
-Command = tuple[str | int, ...]
+ROUND_IDS = 4 * MAX_IDS
+"""Of one call, spread over buckets at a time: that takes two milliseconds of an event loop."""
+
+Command = tuple[str | int | bytes, ...]
 
 
 class Delivery:
@@ -89,14 +92,18 @@ class Delivery:
 
 
 def rounds(ids: Sequence[int], buckets: int) -> Iterator[Parts]:
-    """The ids of one call, as many at a time as one script for each bucket takes."""
-    of_bucket: dict[int, list[int]] = {}
-    for id in ids:
-        of_bucket.setdefault(spread(id, buckets), []).append(id)
-    chunked = ([(number, chunk) for chunk in _chunks(part)] for number, part in of_bucket.items())
-    for each in zip_longest(*chunked):
-        yield dict(filter(None, each))
+    """The ids of one call, as many at a time as one script for each bucket takes, and ROUND_IDS at most."""
+    if buckets == 1:
+        yield from ({0: chunk} for chunk in _chunks(ids, MAX_IDS))
+        return
+    for some in _chunks(ids, ROUND_IDS):
+        of_bucket: dict[int, list[int]] = {}
+        for id in some:
+            of_bucket.setdefault(spread(id, buckets), []).append(id)
+        chunked = ([(number, chunk) for chunk in _chunks(of, MAX_IDS)] for number, of in of_bucket.items())
+        for each in zip_longest(*chunked):
+            yield dict(filter(None, each))
 
 
-def _chunks(ids: list[int]) -> Iterator[list[int]]:
-    return (ids[start : start + MAX_IDS] for start in range(0, len(ids), MAX_IDS))
+def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))

