@@ -10,5 +10,7 @@ class CounterConfig(AppConfig):
     verbose_name = "Tally"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from counter import checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
+        """Register the system checks, and sort the replies of Redis."""
+        from counter import checks, replies, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
+
+        replies.sort()

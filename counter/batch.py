@@ -10,35 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from redis.exceptions import (
-    AskError,
-    ClusterDownError,
-    ConnectionError,
-    MasterDownError,
-    ReadOnlyError,
-    TryAgainError,
-)
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from counter.keys import WHOLE, Bucket
 from counter.minute import EPOCH, Minute
 from counter.script import Script
 
 MAX_IDS = 1000
 """Ids a script: a long script stalls every other caller, and Lua's `unpack` ends below 8,000."""
-
-REPEATABLE = (
-    ConnectionError,  # also BusyLoadingError: Redis is reading its file back
-    RedisTimeoutError,
-    TimeoutError,
-    ReadOnlyError,
-    MasterDownError,
-    ClusterDownError,
-    AskError,  # also MovedError: the bucket is with another node, or on its way there
-    TryAgainError,
-)
-"""After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
-Any other error is an answer, and it was not counted."""
 
 SCRIPT = Script("accept", shared=("count",))
 _REFUSED = 0

@@ -60,6 +60,7 @@ class Batcher:
     """One group is under way at a time. Belongs to the event loop that it is started in.
 
     `connect` makes nodes; those that are asked whether they are back are not those that groups are sent to.
+    Both ask anew where the address leads after every trouble, so what the one finds the other finds, too.
     """
 
     def __init__(self, connect: Callable[[], Nodes]) -> None:
@@ -70,8 +71,8 @@ class Batcher:
         self._waiting: deque[_Group] = deque()
         self._arrival = asyncio.Event()
         self._idle = asyncio.Event()
-        self._away: set[int] = set()
-        """The buckets whose calls are refused at once."""
+        self._away: dict[int, str] = {}
+        """The buckets whose calls are refused at once, and why."""
         self._tasks: list[asyncio.Task[None]] = []
         self._loss = asyncio.Event()
 
@@ -96,7 +97,7 @@ class Batcher:
         """
         number = spread(id, self._count)
         if number in self._away:
-            self._refuse("Redis is away")
+            self._refuse(self._away[number])
         waiting = self._waiting
         if not waiting or waiting[-1].calls == MAX_IDS:
             self._open()
@@ -130,8 +131,8 @@ class Batcher:
             await self._arrival.wait()
 
     async def _commit(self, parts: dict[int, _Part]) -> None:
-        for number in self._away & parts.keys():  # they came before it was known
-            refusals.UNAVAILABLE.add(len(parts[number].ids), "Redis is away")
+        for number in self._away.keys() & parts.keys():  # they came before it was known
+            refusals.UNAVAILABLE.add(len(parts[number].ids), self._away[number])
             parts.pop(number).outcome.set_result(None)
 
         def done(number: int, outcome: Accepted | Unavailable) -> None:
@@ -141,12 +142,19 @@ class Batcher:
             else:
                 parts[number].outcome.set_result(outcome)
 
-        await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
+        try:
+            await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
+        except Exception:  # the next group must not wait for ever because of this one
+            logger.exception("a group of calls failed")
+            for part in parts.values():
+                if not part.outcome.done():
+                    refusals.UNAVAILABLE.add(len(part.ids), "a fault of Tally's; its log says more")
+                    part.outcome.set_result(None)
 
     def _note(self, number: int, reason: Unavailable) -> None:
         if isinstance(reason, Away):  # any other reason is logged with the refused calls
             logger.warning("Redis is away, refusing every call", bucket=number, error=str(reason))
-            self._away.add(number)
+            self._away[number] = f"Redis is away: {reason}"
             self._loss.set()
 
     async def _recover(self) -> None:
@@ -155,8 +163,15 @@ class Batcher:
             await self._loss.wait()
             while self._away:
                 await asyncio.sleep(PROBE_SECONDS)
-                back = await self._scout.answering(self._away)
-                self._away -= back
+                for number in (back := await self._back()):
+                    del self._away[number]
                 if back:
                     logger.warning("Redis is back, accepting again", buckets=sorted(back))
             self._loss.clear()
+
+    async def _back(self) -> set[int]:
+        try:
+            return await self._scout.answering(set(self._away))
+        except Exception:  # calls would be refused for ever without another look
+            logger.exception("Redis could not be asked whether it is back")
+            return set()

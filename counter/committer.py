@@ -7,14 +7,17 @@ from typing import Any, cast
 
 from hiredis import pack_command
 from redis.asyncio import Connection
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from counter import spans
-from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
+from counter.batch import PAUSE_SECONDS, SCRIPT, Writer
 from counter.connection import ACCEPT_TIMEOUT_SECONDS
-from counter.delivery import Command, Delivery, Done, Parts, unheld
+from counter.delivery import Command, Delivery, Done, Need, Parts, unheld
 from counter.keys import Bucket
 from counter.nodes import Nodes
+from counter.replies import REPEATABLE
+
+LOAD: Command = ("SCRIPT", "LOAD", SCRIPT.text)
 
 
 class Committer:
@@ -38,7 +41,7 @@ class Committer:
         while delivery.left:
             delivery.trouble = None
             await self._send(delivery)
-            if delivery.trouble and delivery.is_overdue:
+            if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.trouble:
                 await self._nodes.refresh()
@@ -52,11 +55,13 @@ class Committer:
         await self._nodes.refresh()
         found: set[int] = set()
         for connection, of_node in self._routes(probe).items():
-            replies = await self._call(connection, probe.commands(of_node))
+            replies = await self._call_with_script(connection, probe.commands(of_node))
             scripts, held = replies[: len(of_node)], replies[len(of_node) :]
             if not (held and unheld(held[-1])):
                 answers = zip(of_node, scripts, strict=True)
-                found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
+                away = (*REPEATABLE, NoScriptError)
+                found.update(number for number, reply in answers if not isinstance(reply, away))
+            await connection.disconnect()  # or the next probe would not see where the address leads then
         return found
 
     async def stop(self) -> None:
@@ -70,9 +75,9 @@ class Committer:
             [(connection, numbers)] = routes.items()
             await self._send_to(connection, delivery, numbers)
         else:
-            await asyncio.gather(
-                *(self._send_to(node, delivery, numbers) for node, numbers in routes.items())
-            )
+            async with asyncio.TaskGroup() as sending:  # none goes on where another one fails
+                for node, numbers in routes.items():
+                    sending.create_task(self._send_to(node, delivery, numbers))
 
     def _routes(self, delivery: Delivery) -> dict[Connection, list[int]]:
         """Which of the buckets each node has."""
@@ -91,8 +96,20 @@ class Committer:
             self._full.add(connection)
         else:
             self._full.discard(connection)
-        if delivery.read(numbers, replies):
-            await self._call(connection, [("SCRIPT", "LOAD", SCRIPT.text)])
+        need = delivery.read(numbers, replies)
+        if need is Need.SCRIPT:
+            [loaded] = await self._call(connection, [LOAD])
+            if isinstance(loaded, Exception):
+                delivery.trouble = loaded
+        elif need is Need.CONNECTION:
+            await connection.disconnect()
+
+    async def _call_with_script(self, connection: Connection, commands: list[Command]) -> list[Any]:
+        replies = await self._call(connection, commands)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            await self._call(connection, [LOAD])
+            replies = await self._call(connection, commands)
+        return replies
 
     async def _call(self, connection: Connection, commands: list[Command]) -> list[Any]:
         """A reply to each command, or the exception instead; a try may take ACCEPT_TIMEOUT_SECONDS."""
@@ -103,7 +120,7 @@ class Committer:
                 await connection.send_packed_command(b"".join(map(_pack, commands)))
                 while len(replies) < len(commands):
                     replies.append(await _reply(connection))
-        except REPEATABLE as error:  # the connection is lost, and with it all further replies
+        except (RedisError, TimeoutError) as error:  # the connection is lost, and all further replies with it
             replies += [error] * (len(commands) - len(replies))
         return replies
 

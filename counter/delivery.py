@@ -7,11 +7,12 @@ the others, and goes again under its number until it is answered.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from counter import metrics, refusals
@@ -19,13 +20,13 @@ from counter.batch import (
     DEADLINE_SECONDS,
     HOLD_MILLISECONDS,
     MAX_IDS,
-    REPEATABLE,
     SCRIPT,
     Accepted,
     Unavailable,
     Writer,
 )
 from counter.keys import spread
+from counter.replies import HANG_UP, REPEATABLE
 
 Parts = Mapping[int, Sequence[int]]
 """The ids by the number of their bucket: 1 to MAX_IDS of each."""
@@ -38,6 +39,16 @@ Command = tuple[str | int, ...]
 
 class Away(Unavailable):
     """Redis did not answer in time."""
+
+
+class Need(Enum):
+    """What a node needs before the next try."""
+
+    NOTHING = auto()
+    SCRIPT = auto()
+    """To be given SCRIPT: it does not know it"""
+    CONNECTION = auto()
+    """A new one: where the address leads now may be elsewhere"""
 
 
 class Delivery:
@@ -69,30 +80,30 @@ class Delivery:
             commands.append(("WAITAOF", 1, replicas, HOLD_MILLISECONDS))
         return commands
 
-    def read(self, numbers: Sequence[int], replies: Sequence[Any]) -> bool:
-        """A reply or an exception for each command; whether the node must be given the script first."""
+    def read(self, numbers: Sequence[int], replies: Sequence[Any]) -> Need:
+        """A reply or an exception for each command; what the node needs before what is left goes again."""
         scripts, held = replies[: len(numbers)], replies[len(numbers) :]
         missing = unheld(held[-1]) if held else None
-        for number, reply in zip(numbers, scripts, strict=True):
-            self._read(number, reply if isinstance(reply, Exception) else missing or reply)
+        outcomes = [reply if isinstance(reply, Exception) else missing or reply for reply in scripts]
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            self._read(number, outcome)
         if self._recorded:
             metrics.observe(self._recorded, time.perf_counter() - self._begin)
             self._recorded = 0
-        return any(isinstance(reply, NoScriptError) for reply in scripts)
+        if any(isinstance(outcome, HANG_UP) for outcome in outcomes):
+            return Need.CONNECTION
+        return Need.SCRIPT if any(isinstance(each, NoScriptError) for each in outcomes) else Need.NOTHING
 
     def give_up(self) -> None:
         """Nothing that is left will be sent again."""
         for number in list(self.left):
-            self._finish(number, Away(str(self.trouble)))
+            self._finish(number, Away(str(self.trouble) or "it does not answer"))
 
     def _read(self, number: int, reply: Any) -> None:
-        if isinstance(reply, REPEATABLE):
+        if isinstance(reply, (*REPEATABLE, NoScriptError)):
             self.trouble = reply
-        elif isinstance(reply, RedisError):
-            if not isinstance(reply, NoScriptError):
-                self._finish(number, Unavailable(str(reply)))
         elif isinstance(reply, Exception):
-            raise reply
+            self._finish(number, Unavailable(str(reply)))
         elif accepted := self.left[number].read(reply):
             self._finish(number, accepted)
 

@@ -11,9 +11,9 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter import keys, spans
-from counter.batch import PAUSE_SECONDS, REPEATABLE, SCRIPT, Accepted, Unavailable, Writer
+from counter.batch import PAUSE_SECONDS, SCRIPT, Accepted, Unavailable, Writer
 from counter.connection import master_of, refresh
-from counter.delivery import Command, Delivery, Done, Parts, rounds
+from counter.delivery import Command, Delivery, Done, Need, Parts, rounds
 
 
 class Recorder:
@@ -55,7 +55,7 @@ class Recorder:
         while delivery.left:
             delivery.trouble = None
             self._send(delivery)
-            if delivery.trouble and delivery.is_overdue:
+            if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.trouble:
                 time.sleep(PAUSE_SECONDS)
@@ -71,8 +71,14 @@ class Recorder:
             except RedisError as error:
                 delivery.trouble = error
         for node, numbers in routes.items():
-            if delivery.read(numbers, _exchange(node, delivery.commands(numbers))):
-                node.script_load(SCRIPT.text)
+            need = delivery.read(numbers, _exchange(node, delivery.commands(numbers)))
+            if need is Need.SCRIPT:
+                try:
+                    node.script_load(SCRIPT.text)
+                except RedisError as error:
+                    delivery.trouble = error
+            elif need is Need.CONNECTION:
+                node.connection_pool.disconnect(inuse_connections=False)
 
 
 def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:
@@ -82,5 +88,5 @@ def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
         try:
             return pipe.execute(raise_on_error=False)
-        except REPEATABLE as error:  # the connection is lost
+        except RedisError as error:  # the connection is lost
             return [error] * len(commands)
