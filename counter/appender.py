@@ -16,6 +16,7 @@ from counter.delivery import Done, Parts
 from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
 from counter.kafka import REQUESTS
 from counter.minute import EPOCH
+from counter.outages import CURRENT
 
 POLL_SECONDS = 0.001
 """Between two questions for what has been acknowledged, while anything is under way."""
@@ -88,6 +89,7 @@ class Appender:
             return
         self._newly_accepted += 1
         self._is_available = True
+        CURRENT.end(REQUESTS)
         minute = minute_of(message.timestamp()[1])
         if minute.number != self._accepted.minute.number:
             self._accepted = Accepted(minute, None)
@@ -152,6 +154,7 @@ class Appender:
             return
         outcome.set_result(None)
         refusals.UNAVAILABLE.add(calls, reason)
+        CURRENT.begin(REQUESTS, reason)
         if self._is_available:
             self._is_available = False
             self._next_probe = self._loop.time() + PROBE_SECONDS

@@ -18,6 +18,7 @@ from counter.committer import Committer
 from counter.delivery import Away
 from counter.keys import spread
 from counter.nodes import Nodes
+from counter.outages import CURRENT
 
 logger = structlog.get_logger(__name__)
 
@@ -165,6 +166,9 @@ class Batcher:
                 await asyncio.sleep(PROBE_SECONDS)
                 for number in (back := await self._back()):
                     del self._away[number]
+                    CURRENT.end(number)
+                for number, why in self._away.items():
+                    CURRENT.begin(number, why)
                 if back:
                     logger.warning("Redis is back, accepting again", buckets=sorted(back))
             self._loss.clear()

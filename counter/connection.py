@@ -41,6 +41,11 @@ def connect_for_accept() -> redis.Redis:
     return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))
 
 
+def connect_for_health() -> redis.Redis:
+    """The same, but it tries a new connection where the one of before leads to a server that is gone."""
+    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+
+
 def connect_for_console() -> redis.Redis:
     """A blocking client that soon says that Redis is away: a page waits for it, and asks again by itself."""
     # One repeat, because a connection from before a restart of Redis is no news.

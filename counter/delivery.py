@@ -26,6 +26,7 @@ from counter.batch import (
     Writer,
 )
 from counter.keys import spread
+from counter.outages import CURRENT
 from counter.replies import HANG_UP, REPEATABLE
 
 Parts = Mapping[int, Sequence[int]]
@@ -111,7 +112,9 @@ class Delivery:
         calls = len(self.left.pop(number).ids)
         if isinstance(outcome, Accepted):
             self._recorded += calls
+            CURRENT.end(number)
         else:
+            CURRENT.begin(number, str(outcome))
             refusals.UNAVAILABLE.add(calls, str(outcome))
         self._done(number, outcome)
 

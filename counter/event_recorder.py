@@ -11,6 +11,7 @@ from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import event, minute_of, producer_config
 from counter.kafka import REQUESTS
+from counter.outages import CURRENT
 
 POLL_SECONDS = 0.005
 """A thread may handle what another one waits for, so none waits longer than this without a look."""
@@ -41,6 +42,7 @@ class EventRecorder:
         if delivery.left or delivery.error:
             self._refuse(delivery, len(ids))
         metrics.ACCEPTED.inc(len(ids))
+        CURRENT.end(REQUESTS)
         return Accepted(minute_of(delivery.milliseconds), None)
 
     def commit(self, parts: Parts, done: Done) -> None:
@@ -56,6 +58,7 @@ class EventRecorder:
             del self._producer
         why = delivery.error or "Kafka does not answer in time"
         refusals.UNAVAILABLE.add(calls, why)
+        CURRENT.begin(REQUESTS, why)
         raise Unavailable(why)
 
 

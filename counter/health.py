@@ -18,7 +18,9 @@ from redis.exceptions import RedisError
 from counter.connection import masters
 from counter.kafka import Complaint
 from counter.layout import misfit
+from counter.outages import CURRENT
 from counter.store import CountStore
+from counter.trial import refusal
 
 KAFKA_SECONDS = 0.5
 LOOK_SECONDS = 0.7
@@ -26,6 +28,9 @@ LOOK_SECONDS = 0.7
 
 FRESH_SECONDS = 1.0
 """Many may ask; the servers are asked once in this time."""
+
+FULL = 0.9
+"""Of maxmemory; the same as in count.lua."""
 
 Probe = Callable[[], Iterable[str]]
 
@@ -37,12 +42,17 @@ def problems(client: redis.Redis) -> Iterator[str]:
     except RedisError as error:
         yield f"Redis does not answer: {error}"
         return
-    if problem := misfit(client):
-        yield problem
+    try:
+        if problem := misfit(client) or refusal(client):
+            yield problem
+    except RedisError as error:
+        yield f"Redis takes no calls: {error}"
     yield from dict.fromkeys(chain.from_iterable(starmap(_unsafe, found)))  # of several nodes each once
 
 
 def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str]:
+    if memory["maxmemory"] and memory["used_memory"] > FULL * memory["maxmemory"]:
+        yield f"Redis is full: calls are refused above {FULL:.0%} of its maxmemory"
     if memory["maxmemory_policy"] != "noeviction":
         yield (
             f"Redis may evict counts: maxmemory-policy is {memory['maxmemory_policy']}, set it to noeviction"
@@ -51,6 +61,11 @@ def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str
         yield "Redis forgets counts when it stops: set appendonly to yes"
     elif persistence["aof_last_write_status"] != "ok":
         yield "Redis can't write its append-only file: look at its log and its disk"
+
+
+def sink_problems() -> Iterator[str]:
+    """Why this very process refuses calls; nothing where they are taken."""
+    yield from (f"calls are refused: {why}" for why in CURRENT.reasons())
 
 
 def kafka_problems(client: AdminClient, complaint: Complaint) -> Iterator[str]:

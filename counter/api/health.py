@@ -14,17 +14,20 @@ from rest_framework.views import APIView
 from counter.api import documented
 from counter.api.accepting import AnyAccept
 from counter.api.bodies import TroubleBody
-from counter.connection import connect_for_accept
+from counter.connection import connect_for_health
 from counter.exposition import scrape
-from counter.health import Watch, kafka_problems, problems, publishing_problems
+from counter.health import Watch, kafka_problems, problems, publishing_problems, sink_problems
 from counter.kafka import Complaint, client_config
 from counter.sink import KAFKA, REDIS
+
+ACCEPTING = "accepting"
+"""What the sinks of this process itself say; another process may have other connections."""
 
 
 @cache
 def watch() -> Watch:
     """The one of this process."""
-    client = connect_for_accept()
+    client = connect_for_health()
     complaint = Complaint()
     admin = AdminClient(client_config() | {"error_cb": complaint})
     return Watch(
@@ -32,6 +35,7 @@ def watch() -> Watch:
             REDIS: lambda: problems(client),
             KAFKA: lambda: kafka_problems(admin, complaint),
             "publishing": lambda: publishing_problems(client),
+            ACCEPTING: sink_problems,
         }
     )
 
@@ -60,7 +64,7 @@ class ReadyView(OperatingView):
     def get(self, request: Request) -> Response:
         """200 when calls can be accepted, else 503; with what is down, since when."""
         found = watch().look()
-        unavailable = any(trouble.part == settings.ACCEPT_SINK for trouble in found)
+        unavailable = any(trouble.part in (settings.ACCEPT_SINK, ACCEPTING) for trouble in found)
         status = "unavailable" if unavailable else "degraded" if found else "ok"
         body = {"status": status, "problems": TroubleBody(found, many=True).data}
         return Response(body, status=503 if unavailable else 200)
