@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter import metrics, refusals
@@ -17,6 +18,8 @@ from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
 from counter.kafka import REQUESTS
 from counter.minute import EPOCH
 from counter.outages import CURRENT
+
+logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.001
 """Between two questions for what has been acknowledged, while anything is under way."""
@@ -128,6 +131,15 @@ class Appender:
         return True
 
     def _poll(self) -> None:
+        try:
+            self._look()
+        except Exception:  # or nothing would ever be answered again
+            logger.exception("looking for what is acknowledged failed")
+        self._timer = (
+            self._loop.call_later(POLL_SECONDS, self._poll) if self._under_way or self._waiting else None
+        )
+
+    def _look(self) -> None:
         """Answer all that has been acknowledged, and give up what has waited too long."""
         self._producer.poll(0)
         if self._is_broken:
@@ -140,7 +152,6 @@ class Appender:
             outcome = waiting.popleft()
             if not outcome.done():
                 self._fail(outcome, outcome.left, "no answer in time")
-        self._timer = self._loop.call_later(POLL_SECONDS, self._poll) if self._under_way else None
 
     def _renew(self) -> None:
         """Begin again with another client: after a fatal error nothing goes through this one any more."""

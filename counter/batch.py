@@ -45,6 +45,10 @@ class Accepted:
     new: int | None
 
 
+def _new_name() -> str:
+    return secrets.token_hex(8)
+
+
 @dataclass(slots=True)
 class Writer:
     """A source of numbered batches of ids of one bucket. One of them may be under way at a time, never two.
@@ -54,9 +58,13 @@ class Writer:
 
     keeps_replies: bool = False
     bucket: Bucket = WHOLE
-    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=_new_name)
     number: int = 0
     minute: Minute = EPOCH  # the last one that Redis named; it corrects a wrong one
+
+    def begin_anew(self) -> None:
+        """Under another name, after an answer that refused a batch: its key may hold something else."""
+        self.name, self.number = _new_name(), 0
 
     def batch(self, ids: Sequence[int]) -> "Batch":
         """The next batch, of 1 to MAX_IDS ids."""

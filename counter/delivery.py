@@ -104,6 +104,7 @@ class Delivery:
         if isinstance(reply, (*REPEATABLE, NoScriptError)):
             self.trouble = reply
         elif isinstance(reply, Exception):
+            self.left[number].writer.begin_anew()
             self._finish(number, Unavailable(str(reply)))
         elif accepted := self.left[number].read(reply):
             self._finish(number, accepted)

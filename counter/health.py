@@ -11,6 +11,7 @@ from itertools import chain, starmap
 from typing import Any
 
 import redis
+import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
@@ -21,6 +22,8 @@ from counter.layout import misfit
 from counter.outages import CURRENT
 from counter.store import CountStore
 from counter.trial import refusal
+
+logger = structlog.get_logger(__name__)
 
 KAFKA_SECONDS = 0.5
 LOOK_SECONDS = 0.7
@@ -129,4 +132,8 @@ class Watch:
 
 
 def _list(probe: Probe) -> list[str]:
-    return list(probe())
+    try:
+        return list(probe())
+    except Exception as error:  # who asks must hear of the other parts all the same
+        logger.exception("a look at the health of a part failed")
+        return [f"it can't be looked at: {error}"]

@@ -24,7 +24,7 @@ from django.conf import settings
 from counter import keys
 from counter.connection import is_cluster, master_of
 from counter.held import held
-from counter.keys import Bucket
+from counter.keys import Bucket, Garbled
 from counter.minute import Minute
 from counter.store import CountStore
 
@@ -90,6 +90,8 @@ def _seal(store: CountStore) -> None:
 
 def _layout(client: redis.Redis, bucket: Bucket) -> int:
     value = client.get(bucket.layout)
+    if value and not value.isdigit():
+        raise Garbled(bucket.layout, value)
     return 1 if value is None else int(value)
 
 

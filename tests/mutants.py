@@ -134,7 +134,7 @@ MUTANTS = (
         "an index that does not fit its stats",
         FLUSHER,
         f"{FLUSH}an_index_that_does_not_fit_stops_it",
-        ("                self._store.check(minute, stats)", "                pass"),
+        ("        self._store.check(chosen)\n", ""),
     ),
     mutant(
         "the clocks of Redis and worker agree",

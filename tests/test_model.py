@@ -99,7 +99,7 @@ class Tally(RuleBasedStateMachine):
                 counts = self.counts[minute]
                 [stats] = self.store.stats([minute])
                 assert stats == Stats(len(counts), counts.total())
-                self.store.check(minute, stats)
+                self.store.check([(minute, stats)])
                 assert dict(self.read(minute)) == counts
         self.published = self.sealed
 
