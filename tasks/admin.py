@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from typing import cast
 
 from celery import current_app
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from kombu import Connection
 from kombu.exceptions import OperationalError
 from redbeat import RedBeatSchedulerEntry
-from redbeat.schedulers import ensure_conf, get_redis
+from redbeat.schedulers import ensure_conf
 from redis.exceptions import RedisError
 
 from counter import keys
+from counter.broker import broker, quick_connection
 from counter.console.client import client
 from counter.console.level import Level
 from counter.console.panels import Fact, panel
@@ -27,7 +27,7 @@ from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord
 
-KAFKA_SECONDS = 2.0
+KAFKA_SECONDS = 1.0
 WORKER_SECONDS = 1.0
 """Workers answer within milliseconds; how many there are is not known, so this is always waited for."""
 
@@ -90,33 +90,31 @@ def beat_panel() -> Iterator[Fact]:
     """Who gives the hints, and when the last one was."""
     config = ensure_conf(current_app)
     try:
-        with _broker():  # RedBeat itself would wait long for it
-            client = get_redis(current_app)
-            leader = client.get(keys.BEAT)
-            entry = RedBeatSchedulerEntry.from_key(f"{config.key_prefix}{HINT}", app=current_app)
-    except AWAY as error:
-        yield Fact("Broker", f"does not answer: {error}", Level.BAD)
+        # Not by RedBeat's own client, which would wait long for it.
+        leader = cast("bytes | None", broker().get(keys.BEAT))
+        meta = cast("bytes | None", broker().hget(f"{config.key_prefix}{HINT}", "meta"))
+        tick = RedBeatSchedulerEntry.decode_meta(meta.decode() if meta else None)
+    except (*AWAY, ValueError) as error:
+        yield Fact("Broker", f"does not answer as it should: {error}", Level.BAD)
         return
-    except KeyError:  # no beat ever ran
-        entry = None
     if leader:
-        yield Fact("Leads", leader)
+        yield Fact("Leads", leader.decode(errors="replace"))
     else:
         yield Fact("Leads", "none", Level.BAD)
         yield Fact("Meanwhile", "nothing is published by itself, only by Flush now")
-    if entry and entry.last_run_at:
-        is_late = (datetime.now(UTC) - entry.last_run_at).total_seconds() > LATE_SECONDS
-        yield Fact("Last tick", _ago(entry.last_run_at), Level.WARN if is_late else Level.OK)
-        yield Fact("Ticks", f"{entry.total_run_count:,}")
+    if last := tick["last_run_at"]:
+        is_late = (datetime.now(UTC) - last).total_seconds() > LATE_SECONDS
+        yield Fact("Last tick", _ago(last), Level.WARN if is_late else Level.OK)
+        yield Fact("Ticks", f"{tick.get('total_run_count', 0):,}")
 
 
 @panel("Workers")
 def workers_panel() -> Iterator[Fact]:
     """Which workers answer, and how many hints wait for them."""
     try:
-        with _broker() as connection:
+        with quick_connection() as connection:
             answers = current_app.control.inspect(timeout=WORKER_SECONDS, connection=connection).ping()
-            waiting = get_redis(current_app).llen(FLUSH_QUEUE)
+            waiting = broker().llen(FLUSH_QUEUE)
     except AWAY as error:
         yield Fact("Broker", f"does not answer: {error}", Level.BAD)
         return
@@ -126,13 +124,6 @@ def workers_panel() -> Iterator[Fact]:
         yield Fact("Workers", "none answers", Level.BAD)
         yield Fact("Meanwhile", "counting goes on, and minutes wait")
     yield Fact("Hints waiting", f"{waiting}")
-
-
-@contextmanager
-def _broker() -> Iterator[Connection]:
-    with current_app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0)
-        yield connection
 
 
 def _at(behind: float, now: float) -> str:

@@ -35,6 +35,10 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+NO_ANSWER, FAILOVER, HANG = (
+    f"tests/faults/test_{name}.py::test_" for name in ("no_answer", "failover", "hang")
+)
+OVERWRITTEN, OLDEST = "tests/faults/test_overwritten.py::test_", "tests/test_oldest.py::test_"
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
@@ -316,13 +320,13 @@ MUTANTS = (
     mutant(
         "no answer before Redis has answered",
         "counter/batcher.py",
-        f"{CUT}a_batch_of_the_hot_path_counts_once",
+        f"{NO_ANSWER}no_call_is_answered_before_redis_has_answered",
         (
-            "        await self._committer.commit({",
+            "        try:\n            await self._committer.commit({",
             "        for part in parts.values():\n"
             "            part.outcome.set_result(True)\n"
             "            part.outcome = _Outcome()\n"
-            "        await self._committer.commit({",
+            "        try:\n            await self._committer.commit({",
         ),
     ),
     mutant(

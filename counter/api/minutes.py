@@ -15,7 +15,7 @@ from counter.api import documented
 from counter.api.access import ReadingView
 from counter.api.bodies import PendingBody, PublishedBody
 from counter.api.queries import NEWEST, IdsQuery, PendingQuery, PublishedQuery, Query, next_page
-from counter.connection import connect
+from counter.connection import connect_for_console
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.reading import PendingMinutes
@@ -26,7 +26,7 @@ DAY_SECONDS = 24 * 60 * 60
 @cache
 def reader() -> PendingMinutes:
     """The one of this process."""
-    return PendingMinutes(connect())
+    return PendingMinutes(connect_for_console())
 
 
 @method_decorator(cache_control(no_store=True), "dispatch")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from celery import current_app
 
+from counter.broker import quick_connection
 from counter.console.level import Level
 from counter.jobs import FLUSH
 from counter.minute import Minute
@@ -31,7 +32,8 @@ def ask(store: CountStore) -> Minute:
     """
     closed = Minute.at(store.now()) - 1
     last = max(closed, store.sealed() or closed)
-    current_app.send_task(FLUSH, retry=False)
+    with quick_connection() as connection:
+        current_app.send_task(FLUSH, connection=connection, retry=False)
     return last
 
 
