@@ -271,9 +271,9 @@ class CountStore:
 
 
 def parse_minute(name: str, found: bytes | Exception) -> Minute:
-    """The minute that Redis found in the key `name`. Raises Garbled, or what Redis said."""
+    """The minute that Redis found in the key `name`. Raises Garbled."""
     if isinstance(found, Exception):
-        raise found
+        raise Garbled(name, str(found)) from found
     try:
         return Minute.parse(found)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which servers serve: the oldest Redis runs all scripts; of an older one it is said in time that it can't."""
+"""Which servers serve: the oldest Redis runs all scripts; an older one is found out in time, and named."""
 
 import asyncio
 import time
