@@ -303,12 +303,14 @@ class Lease:
     def take(self) -> bool:
         """Whether the lease is ours now."""
         try:
-            if self._redis.pttl(keys.LOCK) == _FOR_EVER:
-                self._redis.delete(keys.LOCK)  # no flusher's: theirs run out
-            self._held = self._lock.acquire()
+            self._held = self._lock.acquire() or (self._is_nobodys() and self._lock.acquire())
         except OutOfMemoryError:
             return True  # the flush is what frees memory, and the fence is enough
         return self._held
+
+    def _is_nobodys(self) -> bool:
+        """Whether it stood there for ever, and is gone now: a flusher's runs out."""
+        return self._redis.pttl(keys.LOCK) == _FOR_EVER and bool(self._redis.delete(keys.LOCK))
 
     def extend(self) -> None:
         """A whole lease more from now. Raises LeaseLost when it had run out."""

@@ -1,4 +1,4 @@
-"""State that others delete or overwrite: it is mended by itself, or the key is named and Tally stops there."""
+"""State that others delete or overwrite: it is mended by itself, or the key is named and Tally stops."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
