@@ -85,7 +85,8 @@ def forbidden(settings: Settings, tmp_path: Path) -> Iterator[redis.Redis]:
 async def refused(batcher: Batcher, *others: Committer) -> str:
     """Why; the first call in each lane is answered in time, and those after it at once."""
     begin = time.monotonic()
-    assert await batcher.record(1) is None
+    async with asyncio.timeout(5 * SECONDS):
+        assert await batcher.record(1) is None
     outcomes: list[object] = []
     for lane in others:
         await lane.commit({0: [1]}, lambda _, outcome: outcomes.append(outcome))

@@ -224,3 +224,31 @@ async def test_an_address_that_leads_to_a_replica_is_a_refusal_that_says_why(
     assert await batcher.record(4)
     await batcher.stop()
     verify_waiting(Calls(ok=Counter([1, 4]), unknown=Counter([2])), address.master)
+
+
+async def test_the_scout_asks_where_the_address_leads_now(address: Address) -> None:
+    scout = Committer(connect_async(), [WHOLE])
+    assert await scout.answering({0}) == {0}
+    [address.proxy.server_port] = address.servers.keys() - {address.proxy.server_port}
+    assert await scout.answering({0}) == set()
+    await scout.stop()
+
+
+@pytest.mark.parametrize("trouble", ["permission", "replicas"])
+async def test_what_a_new_connection_may_cure_ends_the_old_one(
+    address: Address, settings: Settings, trouble: str
+) -> None:
+    nodes, client = connect_async(), connect_for_accept()
+    committer, recorder = Committer(nodes, [WHOLE]), Recorder(client)
+    assert await batches(committer)(1)
+    recorder.record([2])
+    if trouble == "permission":
+        address.command("ACL", "SETUSER", "default", "-evalsha")
+    else:
+        settings.ACCEPT_REPLICAS = 2  # and there is one
+    assert not await batches(committer)(3)
+    assert not nodes.of(WHOLE).is_connected
+    with pytest.raises(Unavailable):
+        recorder.record([4])
+    assert not client.connection_pool._available_connections[-1].is_connected
+    await committer.stop()

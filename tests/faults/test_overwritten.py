@@ -1,5 +1,6 @@
 """State that others delete or overwrite: it is mended by itself, or the key is named and Tally stops."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,7 @@ import redis
 from redbeat.schedulers import ensure_conf
 
 from counter import keys
+from counter.appender import Appender
 from counter.batch import Unavailable
 from counter.batcher import Batcher
 from counter.committer import Committer
@@ -22,6 +24,7 @@ from counter.store import CountStore
 from project.beat import Scheduler
 from project.celery import app
 from tasks.flush import Flush
+from tasks.topics import create_topics
 from tasks.watermark import Halt
 from tests.checker import Calls, verify, verify_waiting
 from tests.processes import ServerProcess, wait_until
@@ -104,10 +107,40 @@ async def test_a_fault_of_its_own_does_not_end_the_group_commit(
     assert await batcher.record(1)
     with monkeypatch.context() as patch:
         patch.setattr("counter.delivery.Delivery.read", None)  # calling it is a TypeError
-        assert await batcher.record(2) is None
-    assert await batcher.record(3)
+        async with asyncio.timeout(10):
+            assert await batcher.record(2) is None
+    async with asyncio.timeout(10):
+        assert await batcher.record(3)
     await batcher.stop()
     verify_waiting(Calls(ok=Counter([1, 3]), unknown=Counter([2])), valkey)
+
+
+async def test_a_fault_of_its_own_does_not_end_the_appender(
+    kafka: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appender, look = Appender(), Appender._look
+    faults = iter([None])
+
+    def fail_once(self: Appender) -> None:
+        for _ in faults:
+            raise ZeroDivisionError
+        look(self)
+
+    monkeypatch.setattr(Appender, "_look", fail_once)
+    create_topics()
+    await appender.start()
+    async with asyncio.timeout(30):
+        while not await appender.record(1):  # noqa: ASYNC110  (until Kafka is quick enough)
+            await asyncio.sleep(0.2)
+    await appender.stop()
+
+
+async def test_a_minute_is_pending_again_with_its_next_call(valkey: redis.Redis) -> None:
+    recorder = Recorder(connect_for_accept())
+    recorder.record([1])
+    valkey.delete(WHOLE.pending)
+    recorder.record([2])
+    verify_waiting(Calls(ok=Counter([1, 2])), valkey)
 
 
 @pytest.fixture
