@@ -189,7 +189,9 @@ class TestTheFlush:
         pass_time(monkeypatch, 180)  # no minute of the test is still to come
         accept_and_seal(valkey, 1)
         assert Flush(CountStore(valkey)).run().published
-        return accept_and_seal(valkey, 2, 2, 3)
+        minute = accept_and_seal(valkey, 2, 2, 3)
+        pass_time(monkeypatch, 180)
+        return minute
 
     def publish(self, valkey: redis.Redis) -> None:
         assert Flush(CountStore(valkey)).run().published
