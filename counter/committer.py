@@ -35,7 +35,11 @@ class Committer:
         It is Unavailable where Redis refused a part, and Away where its node did not answer in time.
         """
         with spans.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
-            await self._deliver(Delivery(self._writers, parts, done))
+            delivery = Delivery(self._writers, parts, done)
+            try:
+                await self._deliver(delivery)
+            except Exception as error:
+                delivery.fail(error)
 
     async def _deliver(self, delivery: Delivery) -> None:
         while delivery.left:

@@ -40,7 +40,11 @@ class Recorder:
         writers = self._idle_writers()
         try:
             with spans.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
-                self._deliver(Delivery(writers, parts, done))
+                delivery = Delivery(writers, parts, done)
+                try:
+                    self._deliver(delivery)
+                except Exception as error:
+                    delivery.fail(error)
         finally:
             self._idle.append(writers)
 

@@ -400,6 +400,12 @@ MUTANTS = (
         ),
     ),
     mutant(
+        "a fault of its own is a refusal",
+        "counter/committer.py",
+        f"{OVERWRITTEN}a_fault_of_its_own_is_a_refusal_in_each_lane",
+        ("            except Exception as error:", "            except ZeroDivisionError as error:"),
+    ),
+    mutant(
         "the appender outlives a fault of its own",
         "counter/appender.py",
         f"{OVERWRITTEN}a_fault_of_its_own_does_not_end_the_appender",

@@ -106,13 +106,26 @@ async def test_a_fault_of_its_own_does_not_end_the_group_commit(
     await batcher.start()
     assert await batcher.record(1)
     with monkeypatch.context() as patch:
-        patch.setattr("counter.delivery.Delivery.read", None)  # calling it is a TypeError
+        patch.setattr("counter.committer.Committer.commit", None)  # calling it is a TypeError
         async with asyncio.timeout(10):
             assert await batcher.record(2) is None
     async with asyncio.timeout(10):
         assert await batcher.record(3)
     await batcher.stop()
     verify_waiting(Calls(ok=Counter([1, 3]), unknown=Counter([2])), valkey)
+
+
+async def test_a_fault_of_its_own_is_a_refusal_in_each_lane(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, recorder = Committer(connect_async(), [WHOLE]), Recorder(connect_for_accept())
+    outcomes: list[object] = []
+    monkeypatch.setattr("counter.delivery.Delivery.read", None)
+    await batches.commit({0: [1]}, lambda _, outcome: outcomes.append(outcome))
+    assert isinstance(outcomes.pop(), Unavailable)
+    with pytest.raises(Unavailable):
+        recorder.record([2])
+    await batches.stop()
 
 
 async def test_a_fault_of_its_own_does_not_end_the_appender(
