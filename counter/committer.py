@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, cast
 
+import structlog
 from hiredis import pack_command
 from redis.asyncio import Connection
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
@@ -16,6 +17,8 @@ from counter.delivery import Command, Delivery, Done, Need, Parts, unheld
 from counter.keys import Bucket
 from counter.nodes import Nodes
 from counter.replies import REPEATABLE
+
+logger = structlog.get_logger(__name__)
 
 LOAD: Command = ("SCRIPT", "LOAD", SCRIPT.text)
 
@@ -38,8 +41,9 @@ class Committer:
             delivery = Delivery(self._writers, parts, done)
             try:
                 await self._deliver(delivery)
-            except Exception as error:
-                delivery.fail(error)
+            except Exception:
+                logger.exception("calls could not be delivered")
+                delivery.fail()
 
     async def _deliver(self, delivery: Delivery) -> None:
         while delivery.left:

@@ -11,7 +11,6 @@ from enum import Enum, auto
 from itertools import zip_longest
 from typing import Any
 
-import structlog
 from django.conf import settings
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -29,8 +28,6 @@ from counter.batch import (
 from counter.keys import spread
 from counter.outages import CURRENT
 from counter.replies import HANG_UP, REPEATABLE
-
-logger = structlog.get_logger(__name__)
 
 Parts = Mapping[int, Sequence[int]]
 """The ids by the number of their bucket: 1 to MAX_IDS of each."""
@@ -102,9 +99,8 @@ class Delivery:
         """Nothing that is left will be sent again: Redis did not answer in time."""
         self._end(Away(str(self.trouble) or "it does not answer"))
 
-    def fail(self, error: Exception) -> None:
-        """The same because of a fault of Tally's own. Its callers must not wait for ever, nor the next ones."""
-        logger.error("calls could not be delivered", exc_info=error)
+    def fail(self) -> None:
+        """The same because of a fault of Tally's own: callers must not wait for ever, nor the next ones."""
         self._end(Unavailable("a fault of Tally's; its log says more"))
 
     def _end(self, outcome: Unavailable) -> None:

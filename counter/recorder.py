@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
@@ -14,6 +15,8 @@ from counter import keys, spans
 from counter.batch import PAUSE_SECONDS, SCRIPT, Accepted, Unavailable, Writer
 from counter.connection import master_of, refresh
 from counter.delivery import Command, Delivery, Done, Need, Parts, rounds
+
+logger = structlog.get_logger(__name__)
 
 
 class Recorder:
@@ -43,8 +46,9 @@ class Recorder:
                 delivery = Delivery(writers, parts, done)
                 try:
                     self._deliver(delivery)
-                except Exception as error:
-                    delivery.fail(error)
+                except Exception:
+                    logger.exception("calls could not be delivered")
+                    delivery.fail()
         finally:
             self._idle.append(writers)
 

@@ -24,10 +24,10 @@ from counter.store import CountStore
 from project.beat import Scheduler
 from project.celery import app
 from tasks.flush import Flush
-from tasks.topics import create_topics
 from tasks.watermark import Halt
 from tests.checker import Calls, verify, verify_waiting
 from tests.processes import ServerProcess, wait_until
+from tests.requests_topic import Requests
 from tests.test_flush import pass_time
 from tests.web import serving
 
@@ -140,7 +140,7 @@ async def test_a_fault_of_its_own_does_not_end_the_appender(
         look(self)
 
     monkeypatch.setattr(Appender, "_look", fail_once)
-    create_topics()
+    Requests(timestamps="LogAppendTime")
     await appender.start()
     async with asyncio.timeout(30):
         while not await appender.record(1):  # noqa: ASYNC110  (until Kafka is quick enough)
