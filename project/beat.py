@@ -10,11 +10,20 @@ import structlog
 from django.conf import settings
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
+from redis.exceptions import NoPermissionError
 
 from counter import keys
-from counter.jobs import FLUSH_QUEUE
+from counter.jobs import CALLBACK_QUEUE, FLUSH_QUEUE
 
 logger = structlog.get_logger(__name__)
+
+CELERYS = {
+    **dict.fromkeys((FLUSH_QUEUE, CALLBACK_QUEUE), "list"),
+    **{f"_kombu.binding.{queue}": "set" for queue in (FLUSH_QUEUE, CALLBACK_QUEUE)},
+    "unacked": "hash",
+    "unacked_index": "zset",
+}
+"""What Celery keeps in Redis, and its type: without it no message gets through."""
 
 FOR_EVER = -1
 """What TTL says of a key that never runs out."""
@@ -50,10 +59,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # it has no types
         conf = self.app.redbeat_conf
         types = dict.fromkeys(self._entries(), "hash")
         types |= {conf.schedule_key: "zset", conf.statics_key: "set", conf.lock_key: "string"}
-        types |= {FLUSH_QUEUE: "list", f"_kombu.binding.{FLUSH_QUEUE}": "set"}
-        for name, type in types.items():
-            if get_redis(self.app).type(name) not in (type, "none"):
-                self._forget(name)
+        for name, type in (types | CELERYS).items():
+            with suppress(NoPermissionError):  # a role of before may not look at all of Celery's
+                if get_redis(self.app).type(name) not in (type, "none"):
+                    self._forget(name)
 
     def _entries(self) -> Iterator[str]:
         return (RedBeatSchedulerEntry.generate_key(self.app, name) for name in self.app.conf.beat_schedule)

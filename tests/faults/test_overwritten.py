@@ -15,13 +15,12 @@ from counter.batch import Unavailable
 from counter.batcher import Batcher
 from counter.committer import Committer
 from counter.connection import connect_for_accept
-from counter.jobs import FLUSH_QUEUE
 from counter.keys import WHOLE
 from counter.minute import Minute
 from counter.nodes import connect_async
 from counter.recorder import Recorder
 from counter.store import CountStore
-from project.beat import Scheduler
+from project.beat import CELERYS, Scheduler
 from project.celery import app
 from tasks.flush import Flush
 from tasks.watermark import Halt
@@ -260,9 +259,7 @@ def beat(valkey: redis.Redis) -> Iterator[Scheduler]:
 
 
 @pytest.mark.parametrize("break_it", [garbage, other_type, redis.Redis.delete])
-@pytest.mark.parametrize(
-    "name", ["redbeat:flush-closed-minutes", "redbeat::schedule", FLUSH_QUEUE, keys.BEAT]
-)
+@pytest.mark.parametrize("name", ["redbeat:flush-closed-minutes", "redbeat::schedule", *CELERYS, keys.BEAT])
 def test_what_beat_needs_is_mended_with_its_next_look(
     valkey: redis.Redis, beat: Scheduler, name: str, break_it: Overwrite
 ) -> None:
@@ -273,7 +270,7 @@ def test_what_beat_needs_is_mended_with_its_next_look(
     entry = f"{conf.key_prefix}flush-closed-minutes"
     assert valkey.zscore(conf.schedule_key, entry)
     assert valkey.hexists(entry, "definition")
-    assert valkey.type(FLUSH_QUEUE) in (b"list", b"none")
+    assert all(valkey.type(key) in (type.encode(), b"none") for key, type in CELERYS.items())
     assert valkey.get(keys.BEAT)
 
 
