@@ -304,7 +304,7 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.connection.PAGE_TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()
