@@ -11,6 +11,7 @@ class CounterConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and sort the replies of Redis."""
-        from counter import checks, replies, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
+        from counter import replies  # noqa: F401, PLC0415  (needs loaded apps)
+        from counter.monitoring import checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
 
         replies.sort()

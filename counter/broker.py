@@ -8,7 +8,7 @@ import redis
 from celery import current_app
 from kombu import Connection
 
-from counter.connection import PAGE_TIMEOUT_SECONDS, connect_to_broker
+from counter.store.clients import PAGE_TIMEOUT_SECONDS, connect_to_broker
 
 
 @cache

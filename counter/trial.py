@@ -9,9 +9,9 @@ import redis
 from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from counter import keys
-from counter.batch import SCRIPT, Batch, Writer
-from counter.connection import master_of
+from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.store import keys
+from counter.store.clients import master_of
 
 OLDEST_REDIS = (7, 0)
 """Its scripts may say in their first line how they are to be run; Valkey's always could."""

@@ -12,8 +12,8 @@ from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 from redis.exceptions import NoPermissionError
 
-from counter import keys
-from counter.jobs import CALLBACK_QUEUE, FLUSH_QUEUE
+from counter.store import keys
+from counter.task_names import CALLBACK_QUEUE, FLUSH_QUEUE
 
 logger = structlog.get_logger(__name__)
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.exceptions import ResponseError
 
-from counter import keys, store
-from counter.batch import SCRIPT, Accepted, Batch, Writer
-from counter.connection import connect
 from counter.minute import EPOCH, Minute
-from counter.store import CountStore, Stats
+from counter.sinks.outcome import Accepted
+from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.store import counts, keys
+from counter.store.clients import connect
+from counter.store.counts import CountStore, Stats
 
 WRITERS = st.integers(0, 2)
 IDS = st.lists(st.integers(-2, 5), min_size=1, max_size=6)
@@ -163,7 +164,7 @@ class Tally(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHUNK", 2)
+    monkeypatch.setattr(counts, "CHUNK", 2)
 
 
 class TallyInBuckets(Tally):

@@ -13,19 +13,19 @@ from django.core.management import call_command
 from pytest_django import Settings
 from typing_extensions import override
 
-from counter.batch import Unavailable
-from counter.batcher import Batcher
-from counter.committer import Committer
-from counter.connection import connect, connect_for_accept
-from counter.health import problems
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.nodes import connect_async
-from counter.progress import Claim, Progress
-from counter.reading import PendingMinutes
-from counter.recorder import Recorder
-from counter.store import CountStore, Stats
-from counter.strays import Strays
+from counter.monitoring.health import problems
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.async_writer import AsyncWriter
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore, Stats
+from counter.store.keys import WHOLE
+from counter.store.offsets import Claim, Progress
+from counter.store.orphans import Orphans
+from counter.store.pending import PendingMinutes
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.needs import program
@@ -82,7 +82,7 @@ def forbidden(settings: Settings, tmp_path: Path) -> Iterator[redis.Redis]:
         yield client
 
 
-async def refused(batcher: Batcher, *others: Committer) -> str:
+async def refused(batcher: GroupCommit, *others: AsyncWriter) -> str:
     """Why; the first call in each lane is answered in time, and those after it at once."""
     begin = time.monotonic()
     async with asyncio.timeout(5 * SECONDS):
@@ -92,7 +92,7 @@ async def refused(batcher: Batcher, *others: Committer) -> str:
         await lane.commit({0: [1]}, lambda _, outcome: outcomes.append(outcome))
     assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
     with pytest.raises(Unavailable):
-        await asyncio.to_thread(Recorder(connect_for_accept()).record, [1])
+        await asyncio.to_thread(SyncWriter(connect_for_accept()).record, [1])
     assert time.monotonic() - begin < 3 * SECONDS
     with pytest.raises(Unavailable) as error:
         batcher.record(2)
@@ -114,7 +114,7 @@ async def test_a_server_that_can_not_run_the_script_is_a_refusal_in_time(
 ) -> None:
     request.getfixturevalue(server)
     why, told = why or "permission", told or "permission"
-    batcher, batches = Batcher(connect_async), Committer(connect_async(), [WHOLE], keeps_replies=True)
+    batcher, batches = GroupCommit(connect_async), AsyncWriter(connect_async(), [WHOLE], keeps_replies=True)
     await batcher.start()
     assert why in await refused(batcher, batches)
     await batcher.stop()
@@ -125,18 +125,18 @@ async def test_a_server_that_can_not_run_the_script_is_a_refusal_in_time(
 
 
 async def test_the_oldest_redis_runs_every_script(oldest: redis.Redis) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     await batcher.stop()
     store, now = CountStore(oldest), Minute.at(CountStore(oldest).now())
-    Recorder(oldest).record([1, 2])
+    SyncWriter(oldest).record([1, 2])
     progress = Progress(oldest)
     progress.begin(0, 0)
     assert progress.count([Claim(WHOLE, 0, 0, 1, 0, now + 5, [3])]) == []
     assert PendingMinutes(oldest).counts(store.pending()[0]).counts == [(1, 2), (2, 1)]
     oldest.set(f"{now + 5}_4", 1)
-    strays = Strays(oldest)
+    strays = Orphans(oldest)
     assert [strays.adopt(stray) for stray in strays.find()]
     store.seal(now + 5)
     assert sum(stats.total for stats in store.stats(store.pending())) == 5

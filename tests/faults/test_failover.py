@@ -13,17 +13,17 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from counter import keys
-from counter.batch import Accepted, Unavailable
-from counter.batcher import Batcher
-from counter.committer import Committer
-from counter.connection import connect, connect_for_accept, connect_to_broker
-from counter.keys import WHOLE
 from counter.minute import EPOCH, Minute
-from counter.nodes import connect_async
-from counter.progress import Claim, Progress
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.outcome import Accepted, Unavailable
+from counter.sinks.redis.async_writer import AsyncWriter
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
+from counter.store.clients import connect, connect_for_accept, connect_to_broker
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
+from counter.store.offsets import Claim, Progress
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.checker import Calls, verify_waiting
@@ -140,7 +140,7 @@ def in_thread(record: Callable[[int], object]) -> Attempt:
     return attempt
 
 
-def hot(batcher: Batcher) -> Attempt:
+def hot(batcher: GroupCommit) -> Attempt:
     async def attempt(id: int) -> bool:
         try:
             return bool(await batcher.record(id))
@@ -150,7 +150,7 @@ def hot(batcher: Batcher) -> Attempt:
     return attempt
 
 
-def batches(committer: Committer) -> Attempt:
+def batches(committer: AsyncWriter) -> Attempt:
     async def attempt(id: int) -> bool:
         outcomes: list[Accepted | Unavailable] = []
         await committer.commit({0: [id]}, lambda _, outcome: outcomes.append(outcome))
@@ -179,9 +179,12 @@ def events(progress: Progress) -> Attempt:
 
 
 async def test_a_planned_failover_there_and_back_under_load(address: Address) -> None:
-    batcher, batch_sink = Batcher(connect_async), Committer(connect_async(), [WHOLE], keeps_replies=True)
+    batcher, batch_sink = (
+        GroupCommit(connect_async),
+        AsyncWriter(connect_async(), [WHOLE], keeps_replies=True),
+    )
     await batcher.start()
-    recorder, store, broker = Recorder(connect_for_accept()), CountStore(connect()), connect_to_broker()
+    recorder, store, broker = SyncWriter(connect_for_accept()), CountStore(connect()), connect_to_broker()
     counting = {
         "hot path": hot(batcher),
         "batches": batches(batch_sink),
@@ -213,7 +216,7 @@ async def test_a_planned_failover_there_and_back_under_load(address: Address) ->
 async def test_an_address_that_leads_to_a_replica_is_a_refusal_that_says_why(
     address: Address, caplog: pytest.LogCaptureFixture
 ) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     await asyncio.to_thread(address.command, "REPLICAOF", "127.0.0.1", free_port())
@@ -232,7 +235,7 @@ async def test_an_address_that_leads_to_a_replica_is_a_refusal_that_says_why(
 
 
 async def test_the_scout_asks_where_the_address_leads_now(address: Address) -> None:
-    scout = Committer(connect_async(), [WHOLE])
+    scout = AsyncWriter(connect_async(), [WHOLE])
     assert await scout.answering({0}) == {0}
     [address.proxy.server_port] = address.servers.keys() - {address.proxy.server_port}
     assert await scout.answering({0}) == set()
@@ -244,7 +247,7 @@ async def test_what_a_new_connection_may_cure_ends_the_old_one(
     address: Address, settings: Settings, trouble: str
 ) -> None:
     nodes, client = connect_async(), connect_for_accept()
-    committer, recorder = Committer(nodes, [WHOLE]), Recorder(client)
+    committer, recorder = AsyncWriter(nodes, [WHOLE]), SyncWriter(client)
     assert await batches(committer)(1)
     recorder.record([2])
     if trouble == "permission":

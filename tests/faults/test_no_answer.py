@@ -7,10 +7,10 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from counter.batch import Accepted
-from counter.batcher import Batcher
-from counter.connection import connect
-from counter.nodes import connect_async
+from counter.sinks.outcome import Accepted
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.store.clients import connect
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess
 
@@ -19,12 +19,12 @@ SECONDS = 2.0
 """By then every call has an answer."""
 
 
-async def record(batcher: Batcher, id: int) -> Accepted | None:
+async def record(batcher: GroupCommit, id: int) -> Accepted | None:
     return await batcher.record(id)
 
 
 async def test_no_call_is_answered_before_redis_has_answered(own_valkey: ServerProcess) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     own_valkey.send(SIGSTOP)
@@ -42,8 +42,8 @@ async def test_no_call_is_answered_before_redis_has_answered(own_valkey: ServerP
 async def test_a_call_is_answered_once_redis_has_answered(
     own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.delivery.DEADLINE_SECONDS", 30)
-    batcher = Batcher(connect_async)
+    monkeypatch.setattr("counter.sinks.redis.delivery.DEADLINE_SECONDS", 30)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     own_valkey.send(SIGSTOP)

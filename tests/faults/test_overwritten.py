@@ -9,21 +9,21 @@ import pytest
 import redis
 from redbeat.schedulers import ensure_conf
 
-from counter import keys
-from counter.appender import Appender
-from counter.batch import Unavailable
-from counter.batcher import Batcher
-from counter.committer import Committer
-from counter.connection import connect_for_accept
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.nodes import connect_async
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.kafka.async_producer import AsyncProducer
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.async_writer import AsyncWriter
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
 from project.beat import CELERYS, Scheduler
 from project.celery import app
-from tasks.flush import Flush
-from tasks.watermark import Halt
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.processes import ServerProcess, wait_until
 from tests.requests_topic import Requests
@@ -64,8 +64,8 @@ async def test_a_key_of_the_counts_is_overwritten(
     valkey: redis.Redis, name: Callable[[redis.Redis], str], overwrite: Overwrite
 ) -> None:
     """Each lane refuses, and names the key; nothing is written halfway; once mended it goes on at once."""
-    batcher, batches = Batcher(connect_async), Committer(connect_async(), [WHOLE], keeps_replies=True)
-    recorder = Recorder(connect_for_accept())
+    batcher, batches = GroupCommit(connect_async), AsyncWriter(connect_async(), [WHOLE], keeps_replies=True)
+    recorder = SyncWriter(connect_for_accept())
     await batcher.start()
     overwrite(valkey, key := name(valkey))
     outcomes: list[object] = []
@@ -87,7 +87,7 @@ async def test_a_key_of_the_counts_is_overwritten(
 @BOTH_WAYS
 async def test_what_a_writer_remembers_is_overwritten(valkey: redis.Redis, overwrite: Overwrite) -> None:
     """It goes on under another name."""
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     [writer] = valkey.scan_iter("tally:writer:*")
@@ -101,11 +101,13 @@ async def test_what_a_writer_remembers_is_overwritten(valkey: redis.Redis, overw
 async def test_a_fault_of_its_own_does_not_end_the_group_commit(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     with monkeypatch.context() as patch:
-        patch.setattr("counter.committer.Committer.commit", None)  # calling it is a TypeError
+        patch.setattr(
+            "counter.sinks.redis.async_writer.AsyncWriter.commit", None
+        )  # calling it is a TypeError
         async with asyncio.timeout(10):
             assert await batcher.record(2) is None
     async with asyncio.timeout(10):
@@ -117,9 +119,9 @@ async def test_a_fault_of_its_own_does_not_end_the_group_commit(
 async def test_a_fault_of_its_own_is_a_refusal_in_each_lane(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches, recorder = Committer(connect_async(), [WHOLE]), Recorder(connect_for_accept())
+    batches, recorder = AsyncWriter(connect_async(), [WHOLE]), SyncWriter(connect_for_accept())
     outcomes: list[object] = []
-    monkeypatch.setattr("counter.delivery.Delivery.read", None)
+    monkeypatch.setattr("counter.sinks.redis.delivery.Delivery.read", None)
     await batches.commit({0: [1]}, lambda _, outcome: outcomes.append(outcome))
     assert isinstance(outcomes.pop(), Unavailable)
     with pytest.raises(Unavailable):
@@ -130,15 +132,15 @@ async def test_a_fault_of_its_own_is_a_refusal_in_each_lane(
 async def test_a_fault_of_its_own_does_not_end_the_appender(
     kafka: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    appender, look = Appender(), Appender._look
+    appender, look = AsyncProducer(), AsyncProducer._look
     faults = iter([None])
 
-    def fail_once(self: Appender) -> None:
+    def fail_once(self: AsyncProducer) -> None:
         for _ in faults:
             raise ZeroDivisionError
         look(self)
 
-    monkeypatch.setattr(Appender, "_look", fail_once)
+    monkeypatch.setattr(AsyncProducer, "_look", fail_once)
     Requests(timestamps="LogAppendTime")
     await appender.start()
     async with asyncio.timeout(30):
@@ -148,7 +150,7 @@ async def test_a_fault_of_its_own_does_not_end_the_appender(
 
 
 async def test_a_minute_is_pending_again_with_its_next_call(valkey: redis.Redis) -> None:
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     recorder.record([1])
     valkey.delete(WHOLE.pending)
     recorder.record([2])
@@ -184,7 +186,7 @@ def test_readiness_and_pages_say_which_key(valkey: redis.Redis, url: str, token:
 
 def accept_and_seal(valkey: redis.Redis, *ids: int) -> Minute:
     store = CountStore(valkey)
-    minute = Recorder(valkey).record(ids).minute
+    minute = SyncWriter(valkey).record(ids).minute
     if not store.sealed():
         store.begin_at(minute)
     store.seal(minute)

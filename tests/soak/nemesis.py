@@ -13,14 +13,15 @@ import psutil
 import redis
 from redis.exceptions import RedisError
 
-from counter import jobs, keys
+from counter import task_names
+from counter.store import keys
 from tests.cluster import ValkeyCluster
 from tests.proxy import Proxy
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
 
 LEAD = "redbeat::lock"
-BEATS = ("redbeat::schedule", "redbeat::statics", "redbeat:flush-closed-minutes", jobs.FLUSH_QUEUE)
+BEATS = ("redbeat::schedule", "redbeat::statics", "redbeat:flush-closed-minutes", task_names.FLUSH_QUEUE)
 """What it needs to tick."""
 
 PAUSE_SECONDS = (0.5, 4.0)
@@ -193,7 +194,7 @@ class Nemesis:
 
         return [
             Fault("messages", "twenty flush tasks at once", burst, nothing, 0),
-            Fault("messages", "lose all messages", delete(stack.broker, jobs.FLUSH_QUEUE), nothing, 0),
+            Fault("messages", "lose all messages", delete(stack.broker, task_names.FLUSH_QUEUE), nothing, 0),
             Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
             Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
         ]
