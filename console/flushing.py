@@ -9,6 +9,7 @@ from celery import current_app
 from console.level import Level
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.store.broker import quick_connection
 from counter.store.counts import CountStore
 from counter.task_names import FLUSH
 
@@ -31,7 +32,8 @@ def ask(store: CountStore) -> Minute:
     """
     closed = Minute.at(store.now()) - 1
     last = max(closed, store.sealed() or closed)
-    current_app.send_task(FLUSH, retry=False)
+    with quick_connection() as connection:
+        current_app.send_task(FLUSH, connection=connection, retry=False)
     return last
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from console.client import client
 from console.flushing import Outcome, follow
@@ -110,7 +110,13 @@ def _rows(minutes: PendingMinutes, until: str = "+inf", limit: int = ROWS) -> li
 
 
 def away(error: RedisError) -> Verdict:
-    """What every page says while Redis does not answer."""
+    """What every page says while Redis does not answer, or not as it should."""
+    if isinstance(error, ResponseError):
+        return Verdict(
+            Level.BAD,
+            "Redis holds something that Tally has not written, or does not let it read",
+            f"{error}. Mend or delete that key; what can be told for sure is mended by itself.",
+        )
     return Verdict(
         Level.BAD,
         "Redis is away: no call can be accepted",

@@ -36,6 +36,10 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+NO_ANSWER, FAILOVER, HANG = (
+    f"tests/faults/test_{name}.py::test_" for name in ("no_answer", "failover", "hang")
+)
+OVERWRITTEN, OLDEST = "tests/faults/test_overwritten.py::test_", "tests/sinks/test_oldest.py::test_"
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.py"
 EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
@@ -140,7 +144,7 @@ MUTANTS = (
         "an index that does not fit its stats",
         FLUSHER,
         f"{FLUSH}an_index_that_does_not_fit_stops_it",
-        ("                self._store.check(minute, stats)", "                pass"),
+        ("        self._store.check(chosen)\n", ""),
     ),
     mutant(
         "the clocks of Redis and worker agree",
@@ -256,7 +260,7 @@ MUTANTS = (
         "the flush looks into the buckets of before",
         "counter/store/counts.py",
         f"{LAYOUT}old_minutes_are_published_and_new_ones_begin_after_them",
-        ("*map(int, found or before)}", "}"),
+        ("*(found or before)}", "}"),
     ),
     mutant(
         "accept.lua: only where ids are spread over as many buckets",
@@ -305,7 +309,7 @@ MUTANTS = (
         "settle.lua: only what is sealed",
         "counter/store/lua/settle.lua",
         MODEL,
-        ("if not sealed or minute > sealed then", "if false then"),
+        ("if not sealed or minute > sealed or not string.match(sealed, '^%d+$') then", "if false then"),
     ),
     mutant(
         "settle.lua: by chunks",
@@ -322,14 +326,167 @@ MUTANTS = (
     mutant(
         "no answer before Redis has answered",
         "counter/sinks/redis/group_commit.py",
-        f"{CUT}a_batch_of_the_hot_path_counts_once",
+        f"{NO_ANSWER}no_call_is_answered_before_redis_has_answered",
         (
-            "        await self._committer.commit({",
+            "        try:\n            await self._committer.commit({",
             "        for part in parts.values():\n"
             "            part.outcome.set_result(True)\n"
             "            part.outcome = _Outcome()\n"
-            "        await self._committer.commit({",
+            "        try:\n            await self._committer.commit({",
         ),
+    ),
+    mutant(
+        "a server that is none of ours ends the connection",
+        "counter/store/replies.py",
+        f"{FAILOVER}a_planned_failover_there_and_back_under_load",
+        ("    BaseParser.EXCEPTION_CLASSES.update(", "    dict(BaseParser.EXCEPTION_CLASSES).update("),
+    ),
+    mutant(
+        "the hot path hangs up on whatever a new connection may cure",
+        "counter/sinks/redis/async_writer.py",
+        f"{FAILOVER}what_a_new_connection_may_cure_ends_the_old_one",
+        ("        elif need is Need.CONNECTION:", "        elif False:"),
+    ),
+    mutant(
+        "… and so does Django's lane",
+        "counter/sinks/redis/sync_writer.py",
+        f"{FAILOVER}what_a_new_connection_may_cure_ends_the_old_one",
+        ("            elif need is Need.CONNECTION:", "            elif False:"),
+    ),
+    mutant(
+        "the scout asks over a new connection",
+        "counter/sinks/redis/async_writer.py",
+        f"{FAILOVER}the_scout_asks_where_the_address_leads_now",
+        ("            await connection.disconnect()  # or", "            pass  # or"),
+    ),
+    mutant(
+        "the script is not loaded for ever",
+        "counter/sinks/redis/async_writer.py",
+        f"{OLDEST}a_server_that_can_not_run_the_script_is_a_refusal_in_time",
+        ("            if delivery.is_overdue:", "            if False:"),
+    ),
+    mutant(
+        "a server without the script is not back",
+        "counter/sinks/redis/async_writer.py",
+        f"{OLDEST}a_server_that_can_not_run_the_script_is_a_refusal_in_time",
+        ("                away = (*REPEATABLE, NoScriptError)", "                away = REPEATABLE"),
+    ),
+    mutant(
+        "/readyz and the check run the script",
+        "counter/monitoring/health.py",
+        f"{OLDEST}a_server_that_can_not_run_the_script_is_a_refusal_in_time",
+        ("misfit(client) or refusal(client)", "misfit(client)"),
+    ),
+    mutant(
+        "/readyz says what this process refuses",
+        "counter/api/views/health.py",
+        f"{OVERWRITTEN}readiness_and_pages_say_which_key",
+        ("            ACCEPTING: sink_problems,\n", ""),
+    ),
+    mutant(
+        "/readyz knows how full Redis may be",
+        "counter/monitoring/health.py",
+        "tests/monitoring/test_api_health.py::test_a_full_redis_is_unready",
+        ('> FULL * memory["maxmemory"]', '> 2 * memory["maxmemory"]'),
+    ),
+    mutant(
+        "pages wait no longer for Redis than calls may",
+        "counter/api/views/minutes.py",
+        f"{HANG}every_answer_comes_in_time",
+        ("import connect_for_console\n", "import connect\n"),
+        ("PendingMinutes(connect_for_console())", "PendingMinutes(connect())"),
+    ),
+    mutant(
+        "the group commit outlives a fault of its own",
+        "counter/sinks/redis/group_commit.py",
+        f"{OVERWRITTEN}a_fault_of_its_own_does_not_end_the_group_commit",
+        (
+            "        except Exception:  # the next group",
+            "        except ZeroDivisionError:  # the next group",
+        ),
+    ),
+    mutant(
+        "a fault of its own is a refusal",
+        "counter/sinks/redis/async_writer.py",
+        f"{OVERWRITTEN}a_fault_of_its_own_is_a_refusal_in_each_lane",
+        ("            except Exception:", "            except ZeroDivisionError:"),
+    ),
+    mutant(
+        "the appender outlives a fault of its own",
+        "counter/sinks/kafka/async_producer.py",
+        f"{OVERWRITTEN}a_fault_of_its_own_does_not_end_the_appender",
+        ("        except Exception:  # or", "        except KeyError:  # or"),
+    ),
+    mutant(
+        "count.lua: keys are looked at before any is written",
+        "counter/store/lua/count.lua",
+        f"{OVERWRITTEN}a_key_of_the_counts_is_overwritten",
+        ("  local wrong = no_set or no_list or no_hash", "  local wrong = nil"),
+    ),
+    mutant(
+        "count.lua: a seal that is none refuses",
+        "counter/store/lua/count.lua",
+        f"{OVERWRITTEN}a_key_of_the_counts_is_overwritten",
+        ("  if sealed and not string.match(", "  if false and not string.match("),
+    ),
+    mutant(
+        "count.lua: each batch says that its minute is pending",
+        "counter/store/lua/count.lua",
+        f"{OVERWRITTEN}a_minute_is_pending_again_with_its_next_call",
+        (
+            "  redis.call('HINCRBY', stats, 'total', calls)\n  redis.call('ZADD', pending, minute, minute)",
+            "  if redis.call('HINCRBY', stats, 'total', calls) == calls then\n"
+            "    redis.call('ZADD', pending, minute, minute)\n  end",
+        ),
+    ),
+    mutant(
+        "a writer whose key was overwritten takes another name",
+        "counter/sinks/redis/delivery.py",
+        f"{OVERWRITTEN}what_a_writer_remembers_is_overwritten",
+        ("            self.left[number].writer.begin_anew()\n", ""),
+    ),
+    mutant(
+        "minutes are published also where nothing names them",
+        FLUSHER,
+        f"{OVERWRITTEN[:-5]}TestTheFlush::test_does_without_what_is_deleted",
+        ("        minutes = list(first.through(last))", "        minutes = self._store.pending(last)"),
+    ),
+    mutant(
+        "a minute without stats stops it",
+        FLUSHER,
+        f"{OVERWRITTEN[:-5]}TestTheFlush::test_stops_where_part_of_a_minute_is_gone",
+        ("        if lost := set(", "        if lost := set() and set("),
+        ("        self._store.check(chosen)\n", ""),
+    ),
+    mutant(
+        "a key that was overwritten stops it",
+        FLUSHER,
+        f"{OVERWRITTEN[:-5]}TestTheFlush::test_stops_and_names_the_key",
+        ("            if GARBLED.search(str(error)):", "            if False:"),
+    ),
+    mutant(
+        "seal.lua: mends a seal that is none",
+        "counter/store/lua/seal.lua",
+        f"{OVERWRITTEN[:-5]}TestTheFlush::test_mends_what_it_knows",
+        ("local last = is_minute and sealed > ARGV[1]", "local last = sealed and sealed > ARGV[1]"),
+    ),
+    mutant(
+        "a lease that never runs out is nobody's",
+        "counter/store/counts.py",
+        f"{OVERWRITTEN[:-5]}TestTheFlush::test_mends_what_it_knows",
+        ("(self._is_nobodys() and", "(False and"),
+    ),
+    mutant(
+        "beat mends what it needs to tick",
+        "project/beat.py",
+        f"{OVERWRITTEN}what_beat_needs_is_mended_with_its_next_look",
+        ("        self._mend()\n", ""),
+    ),
+    mutant(
+        "a lock of beat's that never runs out is nobody's",
+        "project/beat.py",
+        f"{OVERWRITTEN}a_lock_of_nobodys_keeps_no_beat_waiting",
+        ("            self._forget(self.app.redbeat_conf.lock_key)", "            pass"),
     ),
     mutant(
         "consolidate.lua: only the next events count",

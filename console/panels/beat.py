@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 from celery import current_app
 from redbeat import RedBeatSchedulerEntry
-from redbeat.schedulers import ensure_conf, get_redis
+from redbeat.schedulers import ensure_conf
 
 from console.level import Level
-from console.panels.broker import AWAY, connected
-from console.panels.registry import Fact, panel
+from console.panels.registry import AWAY, Fact, panel
 from console.times import ago
 from counter.store import keys
+from counter.store.broker import broker
 
 LATE_SECONDS = 90
 """Since the last tick: one has been missed."""
@@ -25,21 +26,19 @@ def beat_panel() -> Iterator[Fact]:
     """Who gives the hints, and when the last one was."""
     config = ensure_conf(current_app)
     try:
-        with connected():  # RedBeat itself would wait long for it
-            client = get_redis(current_app)
-            leader = client.get(keys.BEAT)
-            entry = RedBeatSchedulerEntry.from_key(f"{config.key_prefix}{HINT}", app=current_app)
-    except AWAY as error:
-        yield Fact("Broker", f"does not answer: {error}", Level.BAD)
+        # Not by RedBeat's own client, which would wait long for it.
+        leader = cast("bytes | None", broker().get(keys.BEAT))
+        meta = cast("bytes | None", broker().hget(f"{config.key_prefix}{HINT}", "meta"))
+        tick = RedBeatSchedulerEntry.decode_meta(meta.decode() if meta else None)
+    except (*AWAY, ValueError) as error:
+        yield Fact("Broker", f"does not answer as it should: {error}", Level.BAD)
         return
-    except KeyError:  # no beat ever ran
-        entry = None
     if leader:
-        yield Fact("Leads", leader)
+        yield Fact("Leads", leader.decode(errors="replace"))
     else:
         yield Fact("Leads", "none", Level.BAD)
         yield Fact("Meanwhile", "nothing is published by itself, only by Flush now")
-    if entry and entry.last_run_at:
-        is_late = (datetime.now(UTC) - entry.last_run_at).total_seconds() > LATE_SECONDS
-        yield Fact("Last tick", ago(entry.last_run_at), Level.WARN if is_late else Level.OK)
-        yield Fact("Ticks", f"{entry.total_run_count:,}")
+    if last := tick["last_run_at"]:
+        is_late = (datetime.now(UTC) - last).total_seconds() > LATE_SECONDS
+        yield Fact("Last tick", ago(last), Level.WARN if is_late else Level.OK)
+        yield Fact("Ticks", f"{tick.get('total_run_count', 0):,}")

@@ -14,7 +14,7 @@ from tasks.kafka.errors import KafkaAway
 from tasks.publishing.published_log import NoTopic, PublishedLog
 from tasks.publishing.records import BadRecord
 
-KAFKA_SECONDS = 2.0
+KAFKA_SECONDS = 1.0
 
 
 @cache

@@ -6,6 +6,9 @@ A panel is asked in a request of its own, so that one that has to wait keeps not
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from console.level import Level
 
 
@@ -17,6 +20,9 @@ class Fact:
     value: str
     level: Level = Level.OK
 
+
+AWAY = (OperationalError, RedisError)
+"""What is raised while Redis or Celery's broker does not answer."""
 
 Panel = Callable[[], Iterator[Fact]]
 _panels: dict[str, Panel] = {}

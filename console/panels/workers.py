@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from celery import current_app
-from redbeat.schedulers import get_redis
 
 from console.level import Level
-from console.panels.broker import AWAY, connected
-from console.panels.registry import Fact, panel
+from console.panels.registry import AWAY, Fact, panel
+from counter.store.broker import broker, quick_connection
 from counter.task_names import FLUSH_QUEUE
 
 WORKER_SECONDS = 1.0
@@ -18,9 +17,9 @@ WORKER_SECONDS = 1.0
 def workers_panel() -> Iterator[Fact]:
     """Which workers answer, and how many hints wait for them."""
     try:
-        with connected() as connection:
+        with quick_connection() as connection:
             answers = current_app.control.inspect(timeout=WORKER_SECONDS, connection=connection).ping()
-            waiting = get_redis(current_app).llen(FLUSH_QUEUE)
+            waiting = broker().llen(FLUSH_QUEUE)
     except AWAY as error:
         yield Fact("Broker", f"does not answer: {error}", Level.BAD)
         return

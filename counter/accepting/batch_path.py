@@ -24,8 +24,9 @@ from counter.telemetry import rejections
 MAX_WAITING_IDS = 100_000
 """Of batches that wait for a sink: a third of a second's work. More are refused at once."""
 
-WAIT_SECONDS = 1.0
-"""For a sink, after which a call is refused that was let in: the server does not answer as it should."""
+WAIT_SECONDS = 0.7
+"""For a sink, after which a call is refused that was let in: the server does not answer as it should. What it
+may take itself comes on top, and in all an answer takes less than 2 seconds."""
 
 MEDIA_TYPES = {batch_call.JSON.encode(): batch_call.JSON, batch_call.NDJSON.encode(): batch_call.NDJSON}
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.defaults import server_error as default_server_error
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -29,9 +29,8 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(problem := getattr(exception, "problem", None), Problem):
         return respond(problem)
     if isinstance(exception, RedisError):
-        return respond(
-            Problem(503, "Redis does not answer", headers=[("Retry-After", str(RETRY_AFTER_SECONDS))])
-        )
+        detail = str(exception) if isinstance(exception, ResponseError) else "Redis does not answer"
+        return respond(Problem(503, detail, headers=[("Retry-After", str(RETRY_AFTER_SECONDS))]))
     if not (answer := exception_handler(exception, context)):
         return None
     if isinstance(exception, ValidationError):

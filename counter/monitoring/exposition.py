@@ -80,8 +80,9 @@ class RedisCollector(Collector):
         yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
         for name, (help, value) in seen.items():
             yield GaugeMetricFamily(f"tally_{name}", help, float(value))
-        with suppress(RedisError):
-            yield from self._partitions()
+        if seen:
+            with suppress(RedisError):
+                yield from self._partitions()
 
     def _partitions(self) -> Iterator[Metric]:
         """In event mode: how far each partition of `requests` has been counted."""

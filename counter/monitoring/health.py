@@ -11,14 +11,19 @@ from itertools import chain, starmap
 from typing import Any
 
 import redis
+import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
 
 from counter.kafka.client import LastError
+from counter.monitoring.trial import refusal
 from counter.store.clients import masters
 from counter.store.counts import CountStore
 from counter.store.rebucketing import misfit
+from counter.telemetry.outages import CURRENT
+
+logger = structlog.get_logger(__name__)
 
 KAFKA_SECONDS = 0.5
 LOOK_SECONDS = 0.7
@@ -26,6 +31,9 @@ LOOK_SECONDS = 0.7
 
 FRESH_SECONDS = 1.0
 """Many may ask; the servers are asked once in this time."""
+
+FULL = 0.9
+"""Of maxmemory; the same as in count.lua."""
 
 Probe = Callable[[], Iterable[str]]
 
@@ -37,12 +45,17 @@ def redis_problems(client: redis.Redis) -> Iterator[str]:
     except RedisError as error:
         yield f"Redis does not answer: {error}"
         return
-    if problem := misfit(client):
-        yield problem
+    try:
+        if problem := misfit(client) or refusal(client):
+            yield problem
+    except RedisError as error:
+        yield f"Redis takes no calls: {error}"
     yield from dict.fromkeys(chain.from_iterable(starmap(_unsafe, found)))  # of several nodes each once
 
 
 def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str]:
+    if memory["maxmemory"] and memory["used_memory"] > FULL * memory["maxmemory"]:
+        yield f"Redis is full: calls are refused above {FULL:.0%} of its maxmemory"
     if memory["maxmemory_policy"] != "noeviction":
         yield (
             f"Redis may evict counts: maxmemory-policy is {memory['maxmemory_policy']}, set it to noeviction"
@@ -51,6 +64,11 @@ def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str
         yield "Redis forgets counts when it stops: set appendonly to yes"
     elif persistence["aof_last_write_status"] != "ok":
         yield "Redis can't write its append-only file: look at its log and its disk"
+
+
+def sink_problems() -> Iterator[str]:
+    """Why this very process refuses calls; nothing where they are taken."""
+    yield from (f"calls are refused: {why}" for why in CURRENT.reasons())
 
 
 def kafka_problems(client: AdminClient, last_error: LastError) -> Iterator[str]:
@@ -114,4 +132,8 @@ class Watch:
 
 
 def _list(probe: Probe) -> list[str]:
-    return list(probe())
+    try:
+        return list(probe())
+    except Exception as error:  # who asks must hear of the other parts all the same
+        logger.exception("a look at the health of a part failed")
+        return [f"it can't be looked at: {error}"]

@@ -18,13 +18,13 @@ CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 """Of a url that names some nodes of a Redis Cluster, with commas between them; the other is for TLS."""
 
 TIMEOUT_SECONDS = 5.0
-"""For the flush and for people, who would rather wait than fail."""
+"""For the flush and for commands, which would rather wait than fail."""
 
 ACCEPT_TIMEOUT_SECONDS = 0.4
 """For one try of an accept: half its deadline, so that a hung connection leaves time for another one."""
 
-CONSOLE_TIMEOUT_SECONDS = 1.0
-"""For a page that refreshes itself every other second."""
+PAGE_TIMEOUT_SECONDS = 0.7
+"""For what somebody waits for, who wants to know within 2 seconds, also where the broker is asked as well."""
 
 HEALTH_CHECK_SECONDS = 15
 RETRIES = 3
@@ -41,15 +41,19 @@ def connect_for_accept() -> redis.Redis:
     return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))
 
 
+def connect_for_health() -> redis.Redis:
+    """The same, but it tries a new connection where the one of before leads to a server that is gone."""
+    return _connect(ACCEPT_TIMEOUT_SECONDS, _once_more())
+
+
 def connect_for_console() -> redis.Redis:
     """A blocking client that soon says that Redis is away: a page waits for it, and asks again by itself."""
-    # One repeat, because a connection from before a restart of Redis is no news.
-    return _connect(CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+    return _connect(PAGE_TIMEOUT_SECONDS, _once_more())
 
 
 def connect_to_broker() -> redis.Redis:
     """The same for the Redis that carries Celery's messages and beat's sign of life."""
-    return _connect_to(settings.CELERY_BROKER_URL, CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+    return _connect_to(settings.CELERY_BROKER_URL, PAGE_TIMEOUT_SECONDS, _once_more())
 
 
 def is_cluster() -> bool:
@@ -134,6 +138,11 @@ def _as_lost_connection() -> Iterator[None]:
         yield
     except RedisClusterException as error:
         raise redis.ConnectionError(str(error)) from error
+
+
+def _once_more() -> Retry:
+    """Because a connection from before a restart is no news; but never for a server that does not answer."""
+    return Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
 
 
 def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:

@@ -15,13 +15,13 @@ from typing import cast
 
 import redis
 from django.conf import settings
-from redis.exceptions import LockError, OutOfMemoryError
+from redis.exceptions import LockError, OutOfMemoryError, ResponseError
 from redis.lock import Lock
 
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import is_cluster, master_of, masters
-from counter.store.keys import Bucket
+from counter.store.keys import Bucket, Garbled
 from counter.store.offsets import Progress
 from counter.store.replication import replicated
 from counter.store.script import Script
@@ -31,6 +31,10 @@ CHUNK = 1000
 
 LEASE_SECONDS = 15
 """How long a dead flusher keeps others waiting. A live one extends its lease every few seconds."""
+
+
+_FOR_EVER = -1
+"""What PTTL says of a key that never runs out."""
 
 
 class CorruptMinute(Exception):
@@ -69,7 +73,7 @@ class CountStore:
         return min(self.clocks())
 
     def sealed(self) -> Minute | None:
-        """The last minute that is sealed in any bucket, None before the first."""
+        """The last minute that is sealed in any bucket, None before the first. Raises Garbled."""
         return max(filter(None, self._minutes([bucket.sealed for bucket in self.buckets])), default=None)
 
     def settled(self) -> Minute | None:
@@ -110,13 +114,19 @@ class CountStore:
     def learn(self) -> Sequence[Bucket]:
         """All buckets that may hold something, also those of a time when there was another number of them."""
         if self._learns:
-            found = cast("set[bytes]", self._redis.smembers(keys.BUCKETS))
+            found = self._bucket_counts()
             # Without a tag the keys of the one bucket would be on different nodes of a cluster.
-            before = [] if is_cluster() else [b"1"]
-            counts = {settings.REDIS_BUCKETS, *map(int, found or before)}
+            before = [] if is_cluster() else [1]
+            counts = {settings.REDIS_BUCKETS, *(found or before)}
             every = chain.from_iterable(keys.buckets(count) for count in sorted(counts, reverse=True))
             self.buckets = tuple({bucket.tag: bucket for bucket in every}.values())
         return self.buckets
+
+    def _bucket_counts(self) -> list[int]:
+        try:
+            return [int(number) for number in self._redis.smembers(keys.BUCKETS)]
+        except (ResponseError, ValueError) as error:
+            raise Garbled(keys.BUCKETS, str(error)) from error
 
     def _hold(self, minute: Minute) -> None:
         """Wait until the replicas have what was counted before the seal, and the seal.
@@ -138,7 +148,7 @@ class CountStore:
             for bucket in self.buckets:
                 pipe.zrangebyscore(bucket.pending, "-inf", str(last) if last else "+inf")
             members = set(chain.from_iterable(pipe.execute()))
-        return [Minute.parse(cast("bytes", member)) for member in sorted(members)]
+        return [parse_minute(keys.WHOLE.pending, member) for member in sorted(members)]
 
     def stats(self, minutes: list[Minute]) -> list[Stats]:
         """The stats of each minute, zeros for one without data."""
@@ -150,16 +160,22 @@ class CountStore:
         parts = len(self.buckets)
         return [_sum(found[start : start + parts]) for start in range(0, len(found), parts)]
 
-    def check(self, minute: Minute, stats: Stats) -> None:
-        """Raise CorruptMinute unless a sealed minute's index has just as many ids as its stats say."""
+    def check(self, minutes: Sequence[tuple[Minute, Stats]]) -> None:
+        """Raise CorruptMinute unless each sealed minute's index has just as many ids as its stats say.
+
+        Also where it has no stats: someone may have deleted them, or what names the minute.
+        """
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self.buckets:
-                pipe.llen(bucket.ids(minute))
-            length = sum(pipe.execute())
-        if length != stats.unique:
-            raise CorruptMinute(
-                f"minute {minute} has {length} ids in its index and {stats.unique} in its stats"
-            )
+            for minute, _ in minutes:
+                for bucket in self.buckets:
+                    pipe.llen(bucket.ids(minute))
+            found = pipe.execute()
+        parts = len(self.buckets)
+        for (minute, stats), start in zip(minutes, range(0, len(found), parts), strict=True):
+            if (length := sum(found[start : start + parts])) != stats.unique:
+                raise CorruptMinute(
+                    f"minute {minute} has {length} ids in its index and {stats.unique} in its stats"
+                )
 
     def counts(self, minute: Minute) -> Iterator[list[tuple[int, int]]]:
         """(id, count) of a sealed minute, bucket by bucket, in order of arrival; a chunk of them at a time.
@@ -201,13 +217,16 @@ class CountStore:
         """Count one more attempt to publish this minute; says which one it is, 1 for the first."""
         try:
             return int(self._redis.hincrby(keys.ATTEMPTS, str(minute), 1))
-        except OutOfMemoryError:
-            return 1  # the number is for people; freeing the memory is more urgent
+        except ResponseError:
+            return 1  # the number is for people; freeing a full Redis's memory is more urgent
 
     def halted(self) -> str | None:
         """Why publishing has stopped, None while it works."""
-        reason = cast("bytes | None", self._redis.get(keys.HALTED))
-        return reason.decode() if reason else None
+        try:
+            reason = cast("bytes | None", self._redis.get(keys.HALTED))
+        except ResponseError as error:
+            return f"{keys.HALTED} can't be read: {error}"
+        return reason.decode(errors="replace") if reason else None
 
     def halt(self, reason: str) -> None:
         """Show everyone why publishing has stopped."""
@@ -247,11 +266,25 @@ class CountStore:
         with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.get(name)
-            return [Minute.parse(text) if text else None for text in pipe.execute()]
+            found = pipe.execute(raise_on_error=False)
+        return [parse_minute(name, text) if text else None for name, text in zip(names, found, strict=True)]
+
+
+def parse_minute(name: str, found: bytes | Exception) -> Minute:
+    """The minute that Redis found in the key `name`. Raises Garbled."""
+    if isinstance(found, Exception):
+        raise Garbled(name, str(found)) from found
+    try:
+        return Minute.parse(found)
+    except ValueError:
+        raise Garbled(name, found) from None
 
 
 def _sum(parts: list[list[bytes | None]]) -> Stats:
-    unique, total = (sum(int(value or 0) for value in column) for column in zip(*parts, strict=True))
+    try:
+        unique, total = (sum(int(value or 0) for value in column) for column in zip(*parts, strict=True))
+    except ValueError as error:
+        raise Garbled("tally:stats", str(error)) from error
     return Stats(unique, total)
 
 
@@ -270,10 +303,14 @@ class Lease:
     def take(self) -> bool:
         """Whether the lease is ours now."""
         try:
-            self._held = self._lock.acquire()
+            self._held = self._lock.acquire() or (self._is_nobodys() and self._lock.acquire())
         except OutOfMemoryError:
             return True  # the flush is what frees memory, and the fence is enough
         return self._held
+
+    def _is_nobodys(self) -> bool:
+        """Whether it stood there for ever, and is gone now: a flusher's runs out."""
+        return self._redis.pttl(keys.LOCK) == _FOR_EVER and bool(self._redis.delete(keys.LOCK))
 
     def extend(self) -> None:
         """A whole lease more from now. Raises LeaseLost when it had run out."""

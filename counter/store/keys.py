@@ -4,10 +4,13 @@ What belongs to a minute, or decides where a call may be counted, belongs to a b
 carry the same hash tag, so that they are on one node of a Redis Cluster and one script can write them.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from zlib import crc32
+
+from redis.exceptions import ResponseError
 
 from counter.minute import Minute
 
@@ -28,6 +31,20 @@ BUCKETS = "tally:buckets"
 
 BEAT = "tally:beat"
 """Host and process of the beat that leads; runs out when it does not tick."""
+
+
+GARBLED = re.compile("WRONGTYPE|holds something that Tally has not written")
+"""What an error says where a key was overwritten: Redis, or a script and this."""
+
+
+class Garbled(ResponseError):
+    """A key holds something that Tally has not written; the message names it.
+
+    For its type Redis says so itself, for its content this does.
+    """
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"{name} holds something that Tally has not written: {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

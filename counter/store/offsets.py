@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError, RedisError
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import master_of, refresh
-from counter.store.keys import Bucket
+from counter.store.keys import Bucket, Garbled
 from counter.store.script import Script
 
 NEVER = Minute(-1)
@@ -85,18 +85,18 @@ class Progress:
         self.buckets = keys.buckets(settings.REDIS_BUCKETS)
 
     def positions(self) -> dict[int, list[Position]]:
-        """By partition: its position in each bucket, where it has one in all of them."""
+        """By partition: its position in each bucket, where it has one in all of them. Raises Garbled."""
         with self._redis.pipeline(transaction=False) as pipe:
             for bucket in self.buckets:
                 pipe.hgetall(bucket.requests)
             replies = cast("list[dict[bytes, bytes]]", pipe.execute())
         found: dict[int, list[Position]] = defaultdict(list)
-        for reply in replies:
-            for field, value in reply.items():
-                partition, _, what = field.partition(b":")
-                if what == b"next":
-                    time = reply.get(b"%b:time" % partition, 0)
-                    found[int(partition)].append(Position(int(value), int(time)))
+        for bucket, reply in zip(self.buckets, replies, strict=True):
+            try:
+                for partition, position in _positions(reply):
+                    found[partition].append(position)
+            except ValueError as error:
+                raise Garbled(bucket.requests, str(error)) from None
         return {
             partition: positions
             for partition, positions in sorted(found.items())
@@ -132,6 +132,14 @@ class Progress:
             with suppress(RedisError):
                 refresh(self._redis)
             raise
+
+
+def _positions(progress: dict[bytes, bytes]) -> Iterator[tuple[int, Position]]:
+    for field, value in progress.items():
+        partition, _, what = field.partition(b":")
+        if what == b"next":
+            time = progress.get(b"%b:time" % partition, 0)
+            yield int(partition), Position(int(value), int(time))
 
 
 def _count(node: redis.Redis, claims: Sequence[Claim]) -> Iterator[Refusal]:

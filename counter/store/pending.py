@@ -12,8 +12,8 @@ from itertools import chain
 import redis
 
 from counter.minute import Minute
-from counter.store.counts import CHUNK, CountStore, Stats
-from counter.store.keys import Bucket
+from counter.store.counts import CHUNK, CountStore, Stats, parse_minute
+from counter.store.keys import WHOLE, Bucket
 from counter.store.script import Script
 
 MAX_PAGE = CHUNK
@@ -84,9 +84,9 @@ class PendingMinutes:
             found = pipe.execute()
         sealed = min(text or b"" for text in found[::2])
         members = sorted(set(chain.from_iterable(found[1::2])), reverse=newest_first)[:limit]
-        minutes = [Minute.parse(member) for member in members]
+        minutes = [parse_minute(WHOLE.pending, member) for member in members]
         return [
-            _pending(minute, stats, now, Minute.parse(sealed) if sealed else None)
+            _pending(minute, stats, now, parse_minute(WHOLE.sealed, sealed) if sealed else None)
             for minute, stats in zip(minutes, self._store.stats(minutes), strict=True)
             if stats.total  # or it was settled meanwhile
         ]

@@ -25,7 +25,7 @@ from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import is_cluster, master_of
 from counter.store.counts import CountStore
-from counter.store.keys import Bucket
+from counter.store.keys import Bucket, Garbled
 from counter.store.replication import replicated
 
 CLOSED = 0
@@ -90,6 +90,8 @@ def _seal(store: CountStore) -> None:
 
 def _layout(client: redis.Redis, bucket: Bucket) -> int:
     value = client.get(bucket.layout)
+    if value and not value.isdigit():
+        raise Garbled(bucket.layout, value)
     return 1 if value is None else int(value)
 
 

@@ -1,9 +1,11 @@
 """The watermark: which minute was published last. Steps 3 and 4 of the flush hang on it."""
 
 import time
+from contextlib import suppress
 
-from counter.minute import Minute
+from counter.minute import EPOCH, Minute
 from counter.store.counts import CountStore
+from counter.store.keys import Garbled
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import BadRecord
 from tasks.publishing.watermark import find_closing
@@ -33,8 +35,9 @@ def find_watermark(store: CountStore, log: PublishedLog) -> Minute | None:
     if not known:
         return _origin(store, log)
     watermark = max(known)
-    sealed = store.sealed()
-    is_sealed = sealed is not None and sealed >= watermark
+    is_sealed = False
+    with suppress(Garbled):  # 4 mends it
+        is_sealed = (store.sealed() or EPOCH) >= watermark
     if not is_sealed and not watermark.is_closed(now + MAX_CLOCK_DIFFERENCE_SECONDS):
         raise Halt(f"unique-counts ends with the minute {watermark}, which is still to come")
     settled = store.settled()

@@ -26,11 +26,12 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from celery import Task, shared_task
 from django.conf import settings
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
+from counter.store.keys import GARBLED
 from counter.task_names import FLUSH
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics
@@ -99,6 +100,10 @@ class Flush:
             logger.info("another flusher has taken over", error=str(overtaken))
         except (CorruptMinute, BadRecord, NoTopic) as error:
             raise Halt(str(error)) from error
+        except ResponseError as error:
+            if GARBLED.search(str(error)):
+                raise Halt(str(error)) from error
+            raise
         finally:
             with step("7.unlock"):
                 self._lease.release()
@@ -176,19 +181,23 @@ class Flush:
         return records[-1].minute < last
 
     def _stats(self, first: Minute, last: Minute) -> list[tuple[Minute, Stats]]:
-        """The sealed minutes that go together, with their stats: at least one, of MAX_IDS ids at most."""
-        pending = [minute for minute in self._store.pending(last) if minute >= first]
-        known = dict(zip(pending, self._store.stats(pending), strict=True))
+        """The sealed minutes that go together, with their stats: at least one, of MAX_IDS ids at most.
+
+        Each is asked for by its name: an entry of `tally:pending` may have been deleted.
+        """
+        minutes = list(first.through(last))
+        known = list(zip(minutes, self._store.stats(minutes), strict=True))
+        # Afterwards: whoever settles a minute meanwhile takes it out of both.
+        if lost := set(self._store.pending(last)) & {minute for minute, of in known if not of.total}:
+            raise CorruptMinute(f"minute {min(lost)} is pending, and tally:stats:{min(lost)} is gone")
         chosen: list[tuple[Minute, Stats]] = []
         ids = 0
-        for minute in first.through(last):
-            stats = known.get(minute, Stats())
+        for minute, stats in known:
             ids += stats.unique
             if chosen and ids > MAX_IDS:
                 break
-            if stats.total:
-                self._store.check(minute, stats)
             chosen.append((minute, stats))
+        self._store.check(chosen)
         return chosen
 
     def _add(self, transaction: Transaction, minute: Minute, stats: Stats) -> UniqueCount:

@@ -104,7 +104,7 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
     store = CountStore(connect())
     store.begin_at(minute)
     store.seal(minute)
-    store.check(minute, store.stats([minute])[0])
+    store.check([(minute, store.stats([minute])[0])])
     assert dict(pair for chunk in store.counts(minute) for pair in chunk)[2] >= 2
     list(store.settle(minute))
     assert minute not in store.pending()

@@ -9,7 +9,7 @@ import redis
 
 from counter.monitoring.health import Watch
 from counter.store.counts import CountStore
-from tests.support.directives import configured
+from tests.support.directives import configured, used_memory
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.web import serving
 
@@ -69,6 +69,13 @@ def test_a_redis_that_may_lose_counts_is_unready(
 ) -> None:
     with configured(valkey, directive, wrong):
         assert directive in str(wait_for(client, "unavailable")["problems"])
+    wait_for(client, "ok")
+
+
+def test_a_full_redis_is_unready(client: httpx.Client, valkey: redis.Redis) -> None:
+    valkey.setrange("ballast", 30_000_000, "x")  # in a small command, whose buffer comes and goes
+    with configured(valkey, "maxmemory", int(used_memory(valkey) / 0.97)):
+        assert "full" in str(wait_for(client, "unavailable")["problems"])
     wait_for(client, "ok")
 
 

@@ -21,6 +21,9 @@ from tests.support.cluster import ValkeyCluster
 from tests.support.proxy import Proxy
 
 LEAD = "redbeat::lock"
+BEATS = ("redbeat::schedule", "redbeat::statics", "redbeat:flush-closed-minutes", task_names.FLUSH_QUEUE)
+"""What it needs to tick."""
+
 PAUSE_SECONDS = (0.5, 4.0)
 """Between two faults: from the one to the other."""
 
@@ -107,6 +110,7 @@ class Nemesis:
             *(self._of_cluster(servers.valkeys) if servers.valkeys else []),
             *(self._of_program(name) for name in stack.programs),
             self._of_messages(),
+            self._of_state(),
             [self._another("worker"), self._another("beat")],
         ]
 
@@ -193,6 +197,24 @@ class Nemesis:
             Fault("messages", "lose all messages", delete(stack.broker, task_names.FLUSH_QUEUE), nothing, 0),
             Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
             Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
+        ]
+
+    def _of_state(self) -> list[Fault]:
+        """What is mended by itself; the name of the fault says what was overwritten, or deleted."""
+        stack = self._stack
+
+        def spoil(client: redis.Redis, key: str, value: str | None) -> Callable[[], None]:
+            def strike() -> None:
+                with suppress(RedisError):
+                    client.set(key, value) if value else client.delete(key)
+
+            return strike
+
+        mended = {keys.LOCK: stack.client, keys.ATTEMPTS: stack.client} | dict.fromkeys(BEATS, stack.broker)
+        return [
+            Fault("state", f"{what} {key}", spoil(client, key, value), nothing, 0)
+            for key, client in mended.items()
+            for what, value in (("overwrite", "garbage"), ("delete", None))
         ]
 
     def _another(self, kind: str) -> Fault:

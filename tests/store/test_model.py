@@ -97,11 +97,11 @@ class Tally(RuleBasedStateMachine):
         """All that is sealed: what is read is what Kafka would get, and then it never changes."""
         for minute in self.store.pending(self.sealed):
             if minute > self.published:
-                ids = self.counts[minute]
+                counts = self.counts[minute]
                 [stats] = self.store.stats([minute])
-                assert stats == Stats(len(ids), ids.total())
-                self.store.check(minute, stats)
-                assert dict(self.read(minute)) == ids
+                assert stats == Stats(len(counts), counts.total())
+                self.store.check([(minute, stats)])
+                assert dict(self.read(minute)) == counts
         self.published = self.sealed
 
     @rule()

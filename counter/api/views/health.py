@@ -17,14 +17,23 @@ from counter.api.views.accept import AnyAccept
 from counter.kafka.client import LastError, client_config
 from counter.mode import KAFKA, REDIS
 from counter.monitoring.exposition import scrape
-from counter.monitoring.health import Watch, kafka_problems, publishing_problems, redis_problems
-from counter.store.clients import connect_for_accept
+from counter.monitoring.health import (
+    Watch,
+    kafka_problems,
+    publishing_problems,
+    redis_problems,
+    sink_problems,
+)
+from counter.store.clients import connect_for_health
+
+ACCEPTING = "accepting"
+"""What the sinks of this process itself say; another process may have other connections."""
 
 
 @cache
 def watch() -> Watch:
     """The one of this process."""
-    client = connect_for_accept()
+    client = connect_for_health()
     last_error = LastError()
     admin = AdminClient(client_config() | {"error_cb": last_error})
     return Watch(
@@ -32,6 +41,7 @@ def watch() -> Watch:
             REDIS: lambda: redis_problems(client),
             KAFKA: lambda: kafka_problems(admin, last_error),
             "publishing": lambda: publishing_problems(client),
+            ACCEPTING: sink_problems,
         }
     )
 
@@ -60,7 +70,7 @@ class ReadyView(OperatingView):
     def get(self, request: Request) -> Response:
         """200 when calls can be accepted, else 503; with what is down, since when."""
         found = watch().look()
-        unavailable = any(trouble.part == settings.ACCEPT_SINK for trouble in found)
+        unavailable = any(trouble.part in (settings.ACCEPT_SINK, ACCEPTING) for trouble in found)
         status = "unavailable" if unavailable else "degraded" if found else "ok"
         body = {"status": status, "problems": OutageBody(found, many=True).data}
         return Response(body, status=503 if unavailable else 200)

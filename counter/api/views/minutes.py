@@ -17,7 +17,7 @@ from counter.api.queries import NEWEST, IdsQuery, PendingQuery, PublishedQuery, 
 from counter.api.serializers import PendingBody, PublishedBody
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store.clients import connect
+from counter.store.clients import connect_for_console
 from counter.store.pending import PendingMinutes
 
 DAY_SECONDS = 24 * 60 * 60
@@ -26,7 +26,7 @@ DAY_SECONDS = 24 * 60 * 60
 @cache
 def reader() -> PendingMinutes:
     """The one of this process."""
-    return PendingMinutes(connect())
+    return PendingMinutes(connect_for_console())
 
 
 @method_decorator(cache_control(no_store=True), "dispatch")

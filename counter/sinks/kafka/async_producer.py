@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from counter.kafka.client import REQUESTS
@@ -16,6 +17,9 @@ from counter.kafka.requests import MAX_UNDER_WAY, event, producer_config
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Told, Unavailable
 from counter.telemetry import metrics, rejections
+from counter.telemetry.outages import CURRENT
+
+logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.001
 """Between two questions for what has been acknowledged, while anything is under way."""
@@ -99,6 +103,7 @@ class AsyncProducer:
             return
         self._newly_accepted += 1
         self._is_available = True
+        CURRENT.end(REQUESTS)
         minute = Minute.at_milliseconds(message.timestamp()[1])
         if minute.number != self._accepted.minute.number:
             self._accepted = Accepted(minute, None)
@@ -135,6 +140,15 @@ class AsyncProducer:
         return True
 
     def _poll(self) -> None:
+        try:
+            self._look()
+        except Exception:  # or nothing would ever be answered again
+            logger.exception("looking for what is acknowledged failed")
+        self._timer = (
+            self._loop.call_later(POLL_SECONDS, self._poll) if self._under_way or self._waiting else None
+        )
+
+    def _look(self) -> None:
         """Answer all that has been acknowledged, and give up what has waited too long."""
         self._producer.poll(0)
         if self._is_broken:
@@ -147,7 +161,6 @@ class AsyncProducer:
             outcome = waiting.popleft()
             if not outcome.is_done:
                 self._fail(outcome, outcome.left, "no answer in time")
-        self._timer = self._loop.call_later(POLL_SECONDS, self._poll) if self._under_way else None
 
     def _renew(self) -> None:
         """Begin again with another client: after a fatal error nothing goes through this one any more."""
@@ -161,6 +174,7 @@ class AsyncProducer:
             return
         outcome.set(None)
         rejections.UNAVAILABLE.add(calls, reason)
+        CURRENT.begin(REQUESTS, reason)
         if self._is_available:
             self._is_available = False
             self._next_probe = self._loop.time() + PROBE_SECONDS

@@ -11,6 +11,7 @@ from counter.kafka.requests import event, producer_config
 from counter.minute import Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Unavailable
 from counter.telemetry import metrics, rejections
+from counter.telemetry.outages import CURRENT
 
 POLL_SECONDS = 0.005
 """A thread may handle what another one waits for, so none waits longer than this without a look."""
@@ -41,6 +42,7 @@ class SyncProducer:
         if delivery.left or delivery.error:
             self._refuse(delivery, len(ids))
         metrics.ACCEPTED.inc(len(ids))
+        CURRENT.end(REQUESTS)
         return Accepted(Minute.at_milliseconds(delivery.milliseconds), None)
 
     def commit(self, parts: Parts, done: Done) -> None:
@@ -56,6 +58,7 @@ class SyncProducer:
             del self._producer
         why = delivery.error or "Kafka does not answer in time"
         rejections.UNAVAILABLE.add(calls, why)
+        CURRENT.begin(REQUESTS, why)
         raise Unavailable(why)
 
 

@@ -5,18 +5,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, cast
 
+import structlog
 from hiredis import pack_command
 from redis.asyncio import Connection
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from counter.sinks.outcome import Done, Parts
 from counter.sinks.redis.connections import Connections
-from counter.sinks.redis.delivery import Command, Delivery
-from counter.sinks.redis.write import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
+from counter.sinks.redis.delivery import Command, Delivery, Need
+from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
 from counter.store.clients import ACCEPT_TIMEOUT_SECONDS
 from counter.store.keys import Bucket
 from counter.store.replication import unreplicated
+from counter.store.replies import REPEATABLE
 from counter.telemetry import tracing
+
+logger = structlog.get_logger(__name__)
+
+LOAD: Command = ("SCRIPT", "LOAD", SCRIPT.text)
 
 
 class AsyncWriter:
@@ -34,13 +40,18 @@ class AsyncWriter:
         It is Unavailable where Redis refused a part, and Away where its node did not answer in time.
         """
         with tracing.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
-            await self._deliver(Delivery(self._writers, parts, done))
+            delivery = Delivery(self._writers, parts, done)
+            try:
+                await self._deliver(delivery)
+            except Exception:
+                logger.exception("calls could not be delivered")
+                delivery.fail()
 
     async def _deliver(self, delivery: Delivery) -> None:
         while delivery.left:
             delivery.last_error = None
             await self._send(delivery)
-            if delivery.last_error and delivery.is_overdue:
+            if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.last_error:
                 await self._nodes.refresh()
@@ -54,11 +65,13 @@ class AsyncWriter:
         await self._nodes.refresh()
         found: set[int] = set()
         for connection, of_node in self._routes(probe).items():
-            replies = await self._call(connection, probe.commands(of_node))
+            replies = await self._call_with_script(connection, probe.commands(of_node))
             scripts, held = replies[: len(of_node)], replies[len(of_node) :]
             if not (held and unreplicated(held[-1])):
                 answers = zip(of_node, scripts, strict=True)
-                found.update(number for number, reply in answers if not isinstance(reply, REPEATABLE))
+                away = (*REPEATABLE, NoScriptError)
+                found.update(number for number, reply in answers if not isinstance(reply, away))
+            await connection.disconnect()  # or the next probe would not see where the address leads then
         return found
 
     async def stop(self) -> None:
@@ -72,9 +85,9 @@ class AsyncWriter:
             [(connection, numbers)] = routes.items()
             await self._send_to(connection, delivery, numbers)
         else:
-            await asyncio.gather(
-                *(self._send_to(node, delivery, numbers) for node, numbers in routes.items())
-            )
+            async with asyncio.TaskGroup() as sending:  # none goes on where another one fails
+                for node, numbers in routes.items():
+                    sending.create_task(self._send_to(node, delivery, numbers))
 
     def _routes(self, delivery: Delivery) -> dict[Connection, list[int]]:
         """Which of the buckets each node has."""
@@ -93,8 +106,20 @@ class AsyncWriter:
             self._full.add(connection)
         else:
             self._full.discard(connection)
-        if delivery.read(numbers, replies):
-            await self._call(connection, [("SCRIPT", "LOAD", SCRIPT.text)])
+        need = delivery.read(numbers, replies)
+        if need is Need.SCRIPT:
+            [loaded] = await self._call(connection, [LOAD])
+            if isinstance(loaded, Exception):
+                delivery.last_error = loaded
+        elif need is Need.CONNECTION:
+            await connection.disconnect()
+
+    async def _call_with_script(self, connection: Connection, commands: list[Command]) -> list[Any]:
+        replies = await self._call(connection, commands)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            await self._call(connection, [LOAD])
+            replies = await self._call(connection, commands)
+        return replies
 
     async def _call(self, connection: Connection, commands: list[Command]) -> list[Any]:
         """A reply to each command, or the exception instead; a try may take ACCEPT_TIMEOUT_SECONDS."""
@@ -105,7 +130,7 @@ class AsyncWriter:
                 await connection.send_packed_command(b"".join(map(_pack, commands)))
                 while len(replies) < len(commands):
                     replies.append(await _reply(connection))
-        except REPEATABLE as error:  # the connection is lost, and with it all further replies
+        except (RedisError, TimeoutError) as error:  # the connection is lost, and all further replies with it
             replies += [error] * (len(commands) - len(replies))
         return replies
 

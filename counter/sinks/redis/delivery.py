@@ -7,23 +7,36 @@ the others, and goes again under its number until it is answered.
 
 import time
 from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Away, Done, Parts, Unavailable
-from counter.sinks.redis.write import HOLD_MILLISECONDS, REPEATABLE, SCRIPT, Writer
+from counter.sinks.redis.write import HOLD_MILLISECONDS, SCRIPT, Writer
 from counter.store.keys import spread
 from counter.store.limits import MAX_IDS
 from counter.store.replication import unreplicated
+from counter.store.replies import HANG_UP, REPEATABLE
 from counter.telemetry import metrics, rejections
+from counter.telemetry.outages import CURRENT
 
 ROUND_IDS = 4 * MAX_IDS
 """Of one call, spread over buckets at a time: that takes two milliseconds of an event loop."""
 
 Command = tuple[str | int | bytes, ...]
+
+
+class Need(Enum):
+    """What a node needs before the next try."""
+
+    NOTHING = auto()
+    SCRIPT = auto()
+    """To be given SCRIPT: it does not know it"""
+    CONNECTION = auto()
+    """A new one: where the address leads now may be elsewhere"""
 
 
 class Delivery:
@@ -55,30 +68,38 @@ class Delivery:
             commands.append(("WAITAOF", 1, replicas, HOLD_MILLISECONDS))
         return commands
 
-    def read(self, numbers: Sequence[int], replies: Sequence[Any]) -> bool:
-        """A reply or an exception for each command; whether the node must be given the script first."""
+    def read(self, numbers: Sequence[int], replies: Sequence[Any]) -> Need:
+        """A reply or an exception for each command; what the node needs before what is left goes again."""
         scripts, held = replies[: len(numbers)], replies[len(numbers) :]
         missing = unreplicated(held[-1]) if held else None
-        for number, reply in zip(numbers, scripts, strict=True):
-            self._read(number, reply if isinstance(reply, Exception) else missing or reply)
+        outcomes = [reply if isinstance(reply, Exception) else missing or reply for reply in scripts]
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            self._read(number, outcome)
         if self._recorded:
             metrics.observe(self._recorded, time.perf_counter() - self._begin)
             self._recorded = 0
-        return any(isinstance(reply, NoScriptError) for reply in scripts)
+        if any(isinstance(outcome, HANG_UP) for outcome in outcomes):
+            return Need.CONNECTION
+        return Need.SCRIPT if any(isinstance(each, NoScriptError) for each in outcomes) else Need.NOTHING
 
     def give_up(self) -> None:
-        """Nothing that is left will be sent again."""
+        """Nothing that is left will be sent again: Redis did not answer in time."""
+        self._end(Away(str(self.last_error) or "it does not answer"))
+
+    def fail(self) -> None:
+        """The same because of a fault of Tally's own: callers must not wait for ever, nor the next ones."""
+        self._end(Unavailable("a fault of Tally's; its log says more"))
+
+    def _end(self, outcome: Unavailable) -> None:
         for number in list(self.left):
-            self._finish(number, Away(str(self.last_error)))
+            self._finish(number, outcome)
 
     def _read(self, number: int, reply: Any) -> None:
-        if isinstance(reply, REPEATABLE):
+        if isinstance(reply, (*REPEATABLE, NoScriptError)):
             self.last_error = reply
-        elif isinstance(reply, RedisError):
-            if not isinstance(reply, NoScriptError):
-                self._finish(number, Unavailable(str(reply)))
         elif isinstance(reply, Exception):
-            raise reply
+            self.left[number].writer.begin_anew()
+            self._finish(number, Unavailable(str(reply)))
         elif accepted := self.left[number].read(reply):
             self._finish(number, accepted)
 
@@ -86,7 +107,9 @@ class Delivery:
         calls = len(self.left.pop(number).ids)
         if isinstance(outcome, Accepted):
             self._recorded += calls
+            CURRENT.end(number)
         else:
+            CURRENT.begin(number, str(outcome))
             rejections.UNAVAILABLE.add(calls, str(outcome))
         self._done(number, outcome)
 

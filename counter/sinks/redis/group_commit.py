@@ -19,6 +19,7 @@ from counter.store import keys
 from counter.store.keys import spread
 from counter.store.limits import MAX_IDS
 from counter.telemetry import metrics, rejections
+from counter.telemetry.outages import CURRENT
 
 logger = structlog.get_logger(__name__)
 
@@ -39,8 +40,9 @@ class _Part:
         self.callers: list[Told] = []
 
     def tell(self, outcome: Accepted | None) -> None:
-        """All of them; None says that they were not recorded."""
-        for told in self.callers:
+        """All of them, once; None says that they were not recorded."""
+        callers, self.callers = self.callers, []
+        for told in callers:
             told(outcome)
 
 
@@ -58,6 +60,7 @@ class GroupCommit:
     """One group is under way at a time. Belongs to the event loop that it is started in.
 
     `connect` makes nodes; those that are asked whether they are back are not those that groups are sent to.
+    Both ask anew where the address leads after every trouble, so what the one finds the other finds, too.
     """
 
     def __init__(self, connect: Callable[[], Connections]) -> None:
@@ -68,8 +71,8 @@ class GroupCommit:
         self._waiting: deque[_Group] = deque()
         self._arrival = asyncio.Event()
         self._idle = asyncio.Event()
-        self._away: set[int] = set()
-        """The buckets whose calls are refused at once."""
+        self._away: dict[int, str] = {}
+        """The buckets whose calls are refused at once, and why."""
         self._tasks: list[asyncio.Task[None]] = []
         self._loss = asyncio.Event()
 
@@ -93,7 +96,7 @@ class GroupCommit:
         """
         number = spread(id, self._count)
         if number in self._away:
-            self._refuse("Redis is away")
+            self._refuse(self._away[number])
         waiting = self._waiting
         if not waiting or waiting[-1].calls == MAX_IDS:
             self._open()
@@ -127,8 +130,8 @@ class GroupCommit:
             await self._arrival.wait()
 
     async def _commit(self, parts: dict[int, _Part]) -> None:
-        for number in self._away & parts.keys():  # they came before it was known
-            rejections.UNAVAILABLE.add(len(parts[number].ids), "Redis is away")
+        for number in self._away.keys() & parts.keys():  # they came before it was known
+            rejections.UNAVAILABLE.add(len(parts[number].ids), self._away[number])
             parts.pop(number).tell(None)
 
         def done(number: int, outcome: Accepted | Unavailable) -> None:
@@ -138,12 +141,19 @@ class GroupCommit:
             else:
                 parts[number].tell(outcome)
 
-        await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
+        try:
+            await self._committer.commit({number: part.ids for number, part in parts.items()}, done)
+        except Exception:  # the next group must not wait for ever because of this one
+            logger.exception("a group of calls failed")
+            for part in parts.values():
+                if part.callers:
+                    rejections.UNAVAILABLE.add(len(part.ids), "a fault of Tally's; its log says more")
+                    part.tell(None)
 
     def _note(self, number: int, reason: Unavailable) -> None:
         if isinstance(reason, Away):  # any other reason is logged with the refused calls
             logger.warning("Redis is away, refusing every call", bucket=number, error=str(reason))
-            self._away.add(number)
+            self._away[number] = f"Redis is away: {reason}"
             self._loss.set()
 
     async def _recover(self) -> None:
@@ -152,8 +162,18 @@ class GroupCommit:
             await self._loss.wait()
             while self._away:
                 await asyncio.sleep(PROBE_SECONDS)
-                back = await self._scout.answering(self._away)
-                self._away -= back
+                for number in (back := await self._back()):
+                    del self._away[number]
+                    CURRENT.end(number)
+                for number, why in self._away.items():
+                    CURRENT.begin(number, why)
                 if back:
                     logger.warning("Redis is back, accepting again", buckets=sorted(back))
             self._loss.clear()
+
+    async def _back(self) -> set[int]:
+        try:
+            return await self._scout.answering(set(self._away))
+        except Exception:  # calls would be refused for ever without another look
+            logger.exception("Redis could not be asked whether it is back")
+            return set()

@@ -7,15 +7,18 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.sinks.outcome import Accepted, Done, Parts, Unavailable
-from counter.sinks.redis.delivery import Command, Delivery, rounds
-from counter.sinks.redis.write import PAUSE_SECONDS, REPEATABLE, SCRIPT, Writer
+from counter.sinks.redis.delivery import Command, Delivery, Need, rounds
+from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
 from counter.store import keys
 from counter.store.clients import master_of, refresh
 from counter.telemetry import tracing
+
+logger = structlog.get_logger(__name__)
 
 
 class SyncWriter:
@@ -42,7 +45,12 @@ class SyncWriter:
         writers = self._idle_writers()
         try:
             with tracing.current.make("accept.lua", {"tally.calls": sum(map(len, parts.values()))}):
-                self._deliver(Delivery(writers, parts, done))
+                delivery = Delivery(writers, parts, done)
+                try:
+                    self._deliver(delivery)
+                except Exception:
+                    logger.exception("calls could not be delivered")
+                    delivery.fail()
         finally:
             self._idle.append(writers)
 
@@ -57,7 +65,7 @@ class SyncWriter:
         while delivery.left:
             delivery.last_error = None
             self._send(delivery)
-            if delivery.last_error and delivery.is_overdue:
+            if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.last_error:
                 time.sleep(PAUSE_SECONDS)
@@ -73,8 +81,14 @@ class SyncWriter:
             except RedisError as error:
                 delivery.last_error = error
         for node, numbers in routes.items():
-            if delivery.read(numbers, _exchange(node, delivery.commands(numbers))):
-                node.script_load(SCRIPT.text)
+            need = delivery.read(numbers, _exchange(node, delivery.commands(numbers)))
+            if need is Need.SCRIPT:
+                try:
+                    node.script_load(SCRIPT.text)
+                except RedisError as error:
+                    delivery.last_error = error
+            elif need is Need.CONNECTION:
+                node.connection_pool.disconnect(inuse_connections=False)
 
 
 def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:
@@ -84,5 +98,5 @@ def _exchange(node: redis.Redis, commands: list[Command]) -> list[Any]:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
         try:
             return pipe.execute(raise_on_error=False)
-        except REPEATABLE as error:  # the connection is lost
+        except RedisError as error:  # the connection is lost
             return [error] * len(commands)

@@ -11,33 +11,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from msgspec.json import encode
-from redis.exceptions import (
-    AskError,
-    ClusterDownError,
-    ConnectionError,
-    MasterDownError,
-    ReadOnlyError,
-    TryAgainError,
-)
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import Accepted
 from counter.store.keys import WHOLE, Bucket
 from counter.store.script import Script
-
-REPEATABLE = (
-    ConnectionError,  # also BusyLoadingError: Redis is reading its file back
-    RedisTimeoutError,
-    TimeoutError,
-    ReadOnlyError,
-    MasterDownError,
-    ClusterDownError,
-    AskError,  # also MovedError: the bucket is with another node, or on its way there
-    TryAgainError,
-)
-"""After these the batch may or may not have been counted, or Redis will soon be able to: send it again.
-Any other error is an answer, and it was not counted."""
 
 SCRIPT = Script("accept", shared=("count",))
 _REFUSED = 0
@@ -49,6 +27,10 @@ HOLD_MILLISECONDS = 150
 """How long one try waits for the replicas, twice at most; in all less than ACCEPT_TIMEOUT_SECONDS."""
 
 
+def _new_name() -> str:
+    return secrets.token_hex(8)
+
+
 @dataclass(slots=True)
 class Writer:
     """A source of numbered batches of ids of one bucket. One of them may be under way at a time, never two.
@@ -58,9 +40,13 @@ class Writer:
 
     keeps_replies: bool = False
     bucket: Bucket = WHOLE
-    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=_new_name)
     number: int = 0
     minute: Minute = EPOCH  # the last one that Redis named; it corrects a wrong one
+
+    def begin_anew(self) -> None:
+        """Under another name, after an answer that refused a batch: its key may hold something else."""
+        self.name, self.number = _new_name(), 0
 
     def batch(self, ids: Sequence[int]) -> "Batch":
         """The next batch, of 1 to MAX_IDS ids."""

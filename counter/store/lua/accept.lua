@@ -3,7 +3,7 @@
 --
 -- Counts a batch once, in one atomic step, or writes nothing. `new` is how many of its ids are new in the
 -- minute. Error LAYOUT: ids are spread over another number of buckets, so these may live elsewhere. Error OOM:
--- Redis has little memory left. Without `allow-oom` in the line above it refuses the script as a whole when it
+-- Redis has little memory left. Error GARBLED: a key holds something else, and is named. Without `allow-oom` in the line above it refuses the script as a whole when it
 -- has none at all, so no batch is ever half written. Loaded behind count.lua.
 --
 -- KEYS[1] tally:sealed            read
@@ -25,20 +25,30 @@ local REFUSED, COUNTED, REPEATED = 0, 1, 2
 local WRITER_TTL_SECONDS = 3600
 
 -- First of all, or a repeat after the minute's end would be counted again.
-local last = redis.call('GET', KEYS[2])
+local last, wrong = ask('GET', KEYS[2])
+if last and not tonumber(last) then
+  wrong = garbled(KEYS[2], last)
+end
+if wrong then
+  return wrong
+end
 if last and tonumber(ARGV[4]) <= tonumber(last) then
   -- A write, so that WAITAOF on this connection waits for the batch, though another one brought it.
   redis.call('EXPIRE', KEYS[2], WRITER_TTL_SECONDS)
   return {REPEATED, KEYS[8] and redis.call('GET', KEYS[8]) or nil}
 end
 
-local wrong = misfit(KEYS[7], ARGV[6])
+wrong = misfit(KEYS[7], ARGV[6])
 if wrong then
   return wrong
 end
 
 -- The minute must be max(now, sealed + 1): time never runs back for a caller.
-local sealed = redis.call('GET', KEYS[1]) or ''
+local sealed
+sealed, wrong = read_sealed(KEYS[1])
+if wrong then
+  return wrong
+end
 local now = math.floor(redis.call('TIME')[1] / 60)
 local minute = tonumber(ARGV[2])
 local is_now = minute == now and ARGV[1] > sealed
@@ -51,6 +61,9 @@ if not ARGV[7] and fullness() > FULL then
   return full()
 end
 local new = count(KEYS[6], KEYS[4], KEYS[5], KEYS[3], ARGV[1], ARGV[5])
+if type(new) == 'table' then
+  return new
+end
 redis.call('SET', KEYS[2], ARGV[4], 'EX', WRITER_TTL_SECONDS)
 if KEYS[8] then
   redis.call('SET', KEYS[8], new, 'EX', WRITER_TTL_SECONDS)

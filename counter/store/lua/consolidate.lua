@@ -4,8 +4,8 @@
 -- Counts the events of some offsets of a partition once, in one atomic step together with how far the partition
 -- has been read, or writes nothing. MOVED: these are not the next offsets, whoever counted them or lost them.
 -- SEALED: they are, and can't be counted in this minute any more. AHEAD: they are, and have to wait until
--- partitions that are further behind have ended the minutes that fill Redis. Errors LAYOUT and OOM: as in
--- accept.lua. Loaded behind count.lua.
+-- partitions that are further behind have ended the minutes that fill Redis. Errors LAYOUT, OOM and GARBLED:
+-- as in accept.lua. Loaded behind count.lua.
 --
 -- KEYS[1] tally:sealed            read
 -- KEYS[2] tally:requests          `<partition>:next`, `<partition>:time` move on
@@ -47,14 +47,22 @@ if wrong then
   return wrong
 end
 
-local next = redis.call('HGET', KEYS[2], ARGV[2] .. ':next')
+local next
+next, wrong = ask('HGET', KEYS[2], ARGV[2] .. ':next')
+if wrong then
+  return wrong
+end
 if next ~= ARGV[3] then
   return {MOVED}
 end
 
 local new = 0
 if ARGV[6] ~= '' then
-  local sealed = redis.call('GET', KEYS[1]) or ''
+  local sealed
+  sealed, wrong = read_sealed(KEYS[1])
+  if wrong then
+    return wrong
+  end
   if ARGV[1] <= sealed then
     return {SEALED, sealed}
   end
@@ -66,6 +74,9 @@ if ARGV[6] ~= '' then
     return full()
   end
   new = count(KEYS[6], KEYS[4], KEYS[5], KEYS[3], ARGV[1], ARGV[6])
+  if type(new) == 'table' then
+    return new
+  end
 end
 redis.call('HSET', KEYS[2], ARGV[2] .. ':next', ARGV[4], ARGV[2] .. ':time', ARGV[5])
 return {COUNTED, new}

@@ -14,16 +14,43 @@ local function full()
   return redis.error_reply('OOM accepting stops at ' .. FULL * 100 .. ' % of maxmemory')
 end
 
+local function garbled(name, why)
+  return redis.error_reply('GARBLED ' .. name .. ' holds something that Tally has not written: ' .. why)
+end
+
+-- What a command says of a key; instead the error that names the key where someone has overwritten it.
+local function ask(command, name, ...)
+  local reply = redis.pcall(command, name, ...)
+  if type(reply) == 'table' and reply.err then
+    return nil, garbled(name, reply.err)
+  end
+  return reply
+end
+
+-- The last sealed minute, '' before the first; or an error.
+local function read_sealed(name)
+  local sealed, wrong = ask('GET', name)
+  if sealed and not string.match(sealed, '^%d%d%d%d%d%d%d%d%d%d%d%d$') then
+    wrong = garbled(name, sealed)
+  end
+  return sealed or '', wrong
+end
+
 -- Why nobody who thinks that there are `count` buckets may count in this one; nil where they may.
 local function misfit(layout, count)
-  local buckets = redis.call('GET', layout) or '1'
+  local buckets, wrong = ask('GET', layout)
+  if wrong then
+    return wrong
+  end
+  buckets = buckets or '1'
   if buckets ~= count then
     return redis.error_reply('LAYOUT ids are spread over ' .. buckets .. ' buckets, not ' .. count)
   end
 end
 
 -- Counts one call for each id of `text`, in which they stand with spaces between them, 1 to 1,000 of them;
--- says how many are new in the minute.
+-- says how many are new in the minute. An error where a key holds something else: then nothing is written, for
+-- a script that breaks off takes nothing back.
 local function count(prefix, index, stats, pending, minute, text)
   local calls, calls_of, ids, names = 0, {}, {}, {}
   for id in string.gmatch(text, '%S+') do
@@ -36,22 +63,36 @@ local function count(prefix, index, stats, pending, minute, text)
     calls = calls + 1
   end
 
+  local _, no_set = ask('ZCARD', pending)
+  local _, no_list = ask('LLEN', index)
+  local sums, no_hash = ask('HMGET', stats, 'unique', 'total')
+  local wrong = no_set or no_list or no_hash
+  if wrong then
+    return wrong
+  end
+  if not (tonumber(sums[1] or 0) and tonumber(sums[2] or 0)) then
+    return garbled(stats, 'no number')
+  end
+
   -- Two commands for all ids cost a quarter less than an INCR for each.
   local new, counts = {}, {}
   for i, before in ipairs(redis.call('MGET', unpack(names))) do
     if not before then
       new[#new + 1] = ids[i]
     end
+    local count = tonumber(before or 0)
+    if not count then
+      return garbled(names[i], before)
+    end
     counts[2 * i - 1] = names[i]
-    counts[2 * i] = (before or 0) + calls_of[ids[i]]
+    counts[2 * i] = count + calls_of[ids[i]]
   end
   redis.call('MSET', unpack(counts))
   if #new > 0 then
     redis.call('RPUSH', index, unpack(new))
     redis.call('HINCRBY', stats, 'unique', #new)
   end
-  if redis.call('HINCRBY', stats, 'total', calls) == calls then
-    redis.call('ZADD', pending, minute, minute)
-  end
+  redis.call('HINCRBY', stats, 'total', calls)
+  redis.call('ZADD', pending, minute, minute)
   return #new
 end

@@ -15,7 +15,7 @@
 -- ARGV[2] ids a chunk, at most 1,000
 local minute = ARGV[1]
 local sealed = redis.call('GET', KEYS[1])
-if not sealed or minute > sealed then
+if not sealed or minute > sealed or not string.match(sealed, '^%d+$') then
   return redis.error_reply('NOTSEALED ' .. minute .. ' is not sealed: it must not be settled')
 end
 

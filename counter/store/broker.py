@@ -1,0 +1,26 @@
+"""Broker: Celery's messages, for what somebody waits for. Celery itself would rather wait than fail."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import redis
+from celery import current_app
+from kombu import Connection
+
+from counter.store.clients import PAGE_TIMEOUT_SECONDS, connect_to_broker
+
+
+@cache
+def broker() -> redis.Redis:
+    """The client of this process. It returns bytes."""
+    return connect_to_broker()
+
+
+@contextmanager
+def quick_connection() -> Iterator[Connection]:
+    """To send a message, or to ask workers. Raises RedisError or OperationalError, within a second."""
+    broker().ping()  # Celery's would be tried several times
+    limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PAGE_TIMEOUT_SECONDS)
+    with current_app.connection_for_write(transport_options=limits) as connection:
+        yield connection
