@@ -22,7 +22,7 @@ def test_the_test_that_must_notice_is_there(mutant: Mutant) -> None:
     for test in mutant.test.split():
         file, _, name = test.partition("::")
         assert (ROOT / file).is_file()
-        assert not name or name.partition("[")[0] in functions(ROOT / file)
+        assert not name or name.rpartition("::")[2].partition("[")[0] in functions(ROOT / file)
 
 
 @of_each
