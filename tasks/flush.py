@@ -4,10 +4,11 @@ The output topic is the truth: its last committed record says which minute was p
 anywhere is healed by running this again from 1, and nothing else decides anything.
 
 1   lock       one flusher at a time; not getting the lease, or losing it, is a normal return
-2   init       a new producer, init_transactions(): fences every older one, resolves its open transaction
-3   last       the last committed record of unique-counts -> the watermark, the minute W
+2   look       the last committed record of unique-counts is not another Tally's: else halt and fence nobody
+    init       a new producer, init_transactions(): fences every older one, resolves its open transaction
+3   last       the same look, which now is final -> the watermark, the minute W
 4   raise      tally:sealed = max(tally:sealed, W)
-5   leftovers  pending minutes <= W are already published: settle them (6e)
+5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e)
 6   the minutes W+1 ... the last that is over (tasks/closing.py; further, if further ones are sealed) in
     order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
@@ -34,6 +35,7 @@ from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
 from tasks.closing import find_closing
+from tasks.ownership import NotOurs, Ownership
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
@@ -92,15 +94,22 @@ class Flush:
         try:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
+            kind = self._kind(overtaken)
             metrics.FLUSHES.labels("overtaken").inc()
-            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
-            logger.info("another flusher has taken over", error=str(overtaken))
-        except (CorruptMinute, BadRecord, NoTopic) as error:
+            metrics.OVERTAKEN.labels(kind).inc()
+            logger.info("another flusher has taken over", error=str(overtaken), kind=kind)
+        except (CorruptMinute, BadRecord, NoTopic, NotOurs) as error:
             raise Halt(str(error)) from error
         finally:
             with step("7.unlock"):
                 self._lease.release()
         return self._report
+
+    def _kind(self, overtaken: LeaseLost | Fenced) -> str:
+        """Whoever fenced us while our lease is our own flushes from another Redis."""
+        if isinstance(overtaken, LeaseLost):
+            return "lease_lost"
+        return "fenced_from_elsewhere" if self._lease.is_ours() else "fenced"
 
     def _drain(self) -> None:
         deadline = time.monotonic() + BUDGET_SECONDS
@@ -131,23 +140,29 @@ class Flush:
     def _turn(self) -> bool:
         """Steps 2 to 6 for one transaction; whether a closed minute is left."""
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
+            with step("2.look"):
+                ownership = Ownership(self._store)
+                ownership.last(log)
             with step("2.init"):
                 transaction.init()
             with step("3.last"):
                 self._store.learn()
-                watermark = find_watermark(self._store, log)
+                watermark = find_watermark(self._store, log, ownership)
             if not watermark:
                 return False
             with step("4.raise"):
                 self._store.seal(watermark)
             with step("5.leftovers"):
-                for minute in self._store.pending(watermark):
+                leftovers = self._store.pending(watermark)
+                ownership.check(log, leftovers)
+                for minute in leftovers:
                     self._settle(minute)
             with step("6.closed"):
                 self._closing = find_closing(self._store, log)
                 last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
             if last == watermark:
                 return False
+            self._identity = ownership.identity
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
@@ -196,7 +211,7 @@ class Flush:
                 self._add_id_counts(transaction, minute, stats)
         with step("6b.unique_count"):
             partitions = self._closing.partitions if minute <= self._closing.minute else 0
-            record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
+            record = UniqueCount(minute, stats, datetime.now(UTC), partitions, self._identity)
             transaction.add_unique_count(record)
         return record
 
@@ -213,7 +228,7 @@ class Flush:
         self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
     ) -> list[Published]:
         published = list(log.since(offsets[0]))
-        if [(p.record.minute, p.record.stats) for p in published] != [(r.minute, r.stats) for r in records]:
+        if [_facts(each.record) for each in published] != [_facts(each) for each in records]:
             raise StartOver("the topic does not end with what was committed")
         return published
 
@@ -221,6 +236,10 @@ class Flush:
         with step("6e.settle"):
             for _ in self._store.settle(minute):
                 self._lease.extend()
+
+
+def _facts(record: UniqueCount) -> tuple[Minute, Stats, str]:
+    return record.minute, record.stats, record.tally
 
 
 @shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)

@@ -5,8 +5,8 @@ import time
 from counter.minute import Minute
 from counter.store import CountStore
 from tasks.closing import find_closing
+from tasks.ownership import Ownership
 from tasks.published_log import PublishedLog
-from tasks.records import BadRecord
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """Between a node of Redis and this process. NTP keeps within milliseconds; more means that one is wrong."""
@@ -16,20 +16,17 @@ class Halt(Exception):
     """Going on could publish twice or lose counts, so nothing is published and nothing deleted."""
 
 
-def find_watermark(store: CountStore, log: PublishedLog) -> Minute | None:
+def find_watermark(store: CountStore, log: PublishedLog, ownership: Ownership) -> Minute | None:
     """The last published minute; None while nothing was ever accepted.
 
-    Raises Halt where that can't be told for sure, or where the clocks disagree; KafkaAway.
+    Raises Halt where that can't be told for sure, or where the clocks disagree; NotOurs, BadRecord, KafkaAway
+    or NoTopic.
     """
     now = _now(store)
     first = store.first()
     known = [first - 1] if first else []
-    try:
-        if last := log.last():
-            known.append(last.record.minute)
-    except BadRecord as error:
-        if not known:
-            raise Halt(str(error)) from error
+    if last := ownership.last(log):
+        known.append(last.record.minute)
     if not known:
         return _origin(store, log)
     watermark = max(known)
