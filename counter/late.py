@@ -37,7 +37,7 @@ def _names(bucket: Bucket, minute: Minute, home: Minute) -> list[str]:
 
 
 def are_spread(client: redis.Redis, minutes: Sequence[Minute], buckets: int) -> bool:
-    """Whether these minutes are in the `buckets` of now alone: an id of another one may live elsewhere now."""
+    """Whether these minutes are in the `buckets` of now alone: ids of others may live elsewhere now."""
     present = set(keys.buckets(buckets))
     before = [bucket for bucket in CountStore(client).learn() if bucket not in present]
     return not before or not any(each.total for each in CountStore(client, before).stats(list(minutes)))

@@ -93,7 +93,11 @@ class CountStore:
         return self._minutes([keys.FIRST])[0]
 
     def begin_at(self, minute: Minute) -> None:
-        """Remember the first minute, unless one is remembered: a crash before its commit resumes there."""
+        """Remember the first minute, unless one is remembered: a crash before its commit resumes there.
+
+        Nothing is sealed before, so a backup of anything that was has the name that it is published under.
+        """
+        self.identify()
         with held(master_of(self._redis, keys.FIRST)) as pipe:
             pipe.set(keys.FIRST, str(minute), nx=True)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 
@@ -66,6 +66,14 @@ def kafka_panel() -> Iterator[Fact]:
         yield Fact("Last record", f"{last.record.minute}, offset {last.offset}" if last else "none yet")
         if last:
             yield Fact("Published", _ago(last.record.published_at))
+            yield from _writer(last.record.tally)
+
+
+def _writer(tally: str) -> Iterator[Fact]:
+    """Whose the topic is, where that is to be worried about."""
+    with suppress(RedisError):
+        if tally not in ("", CountStore(client()).identity()):
+            yield Fact("Written by", f"another Tally, {tally}", Level.BAD)
 
 
 @panel("Events")

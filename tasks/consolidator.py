@@ -4,11 +4,13 @@ Where a partition goes on is kept in Redis beside the counts, and moved on by th
 there is one way out of every doubt (a crash, another consumer, a lost connection, a Redis that was restored):
 look where the partition stands, and read again from there.
 
+0  wait     until unique-counts is no other Tally's: that one counts, and these events are in its records
 1  assign   the partition is ours, as far as anyone can know: read it from where it stands in Redis
 2  poll     events and markers, up to so many
 3  count    in stretches of one minute: each is claimed with its offsets, and refused unless they are next
 4  again    whatever was refused or unanswered: 1; where Redis is crowded, with a rest for partitions ahead
 5  hint     a minute has been read to its end by all: have it flushed
+6  look     now and then: where the topic has become another Tally's, 0
 """
 
 import logging
@@ -32,14 +34,18 @@ from counter.keys import Bucket, spread
 from counter.layout import misfit
 from counter.minute import Minute
 from counter.progress import NEVER, Claim, Position, Progress, closed_minute
+from counter.store import CountStore
 from tasks import metrics
 from tasks.brokers import KafkaAway
+from tasks.ownership import NotOurs, Ownership
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord, UniqueCount
 
 logger = logging.getLogger(__name__)
 
 GROUP = "tally-consolidate"
+"""With the name of the Redis behind it: a second Tally must not take partitions from the first."""
+
 SESSION_MS = 6_000
 """A consumer that is dead or stopped for so long loses its partitions to the others."""
 
@@ -61,10 +67,13 @@ PAUSE_SECONDS = 0.5
 REST_SECONDS = 1.0
 """How long a partition that is ahead leaves Redis's last memory to the others."""
 
+LOOK_SECONDS = 30.0
+"""Between two looks at whose the topic is."""
+
 ASK_SECONDS = 5.0
 """For an answer of the brokers about a partition."""
 
-AWAY = (RedisError, KafkaAway, KafkaException, NoTopic)
+AWAY = (RedisError, KafkaAway, KafkaException, NoTopic, NotOurs)
 
 HINT_SECONDS = 60
 """A hint that waited this long has been overtaken by a tick."""
@@ -102,32 +111,53 @@ class Consolidator:
         self._sealed: dict[Bucket, Minute] = {}
         self._published: UniqueCount | None = None
         self._read_up_to = self._hinted = NEVER
-        self._consumer = Consumer(
-            client_config()
-            | {
-                "group.id": GROUP,
-                "partition.assignment.strategy": "cooperative-sticky",
-                "session.timeout.ms": SESSION_MS,
-                "auto.offset.reset": "error",
-                # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
-                "queued.min.messages": BATCH,
-                "max.partition.fetch.bytes": FETCH_BYTES,
-                # After a fetch that filled the queue; by default a second, in which it runs empty.
-                "fetch.queue.backoff.ms": 10,
-                "topic.metadata.refresh.interval.ms": REFRESH_MS,
-            }
-        )
+        self._looked = 0.0
 
     def run(self) -> None:
         """Until told to stop; then it leaves the group, so that others take over at once."""
+        with suppress(Stopped):
+            while not self._stop.is_set():
+                self._consume(self._wait_for_topic())
+
+    def _wait_for_topic(self) -> str:
+        """0; who we are. Raises Stopped."""
+        while True:
+            try:
+                return self._whose()
+            except AWAY as error:
+                self._wait(f"nothing is counted: {error}")
+
+    def _consume(self, tally: str) -> None:
+        """1 to 6, as long as the topic is ours, and our Redis the same."""
+        self._readings.clear()
+        self._resting.clear()
+        self._looked = time.monotonic()
+        self._consumer = Consumer(_config(tally))
         self._consumer.subscribe([REQUESTS], on_assign=self._assigned, on_revoke=self._revoked)
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._is_still(tally):
                 self._turn()
-        except Stopped:
-            pass
         finally:
             self._consumer.close()
+
+    def _is_still(self, tally: str) -> bool:
+        """6; while that can't be told, it is."""
+        if time.monotonic() < self._looked + LOOK_SECONDS:
+            return True
+        self._looked = time.monotonic()
+        try:
+            return self._whose() == tally
+        except NotOurs:
+            return False
+        except AWAY:
+            return True
+
+    def _whose(self) -> str:
+        """Who we are, unless unique-counts is another's. Raises what is in AWAY."""
+        ownership = Ownership(CountStore(self._client))
+        with PublishedLog() as log, suppress(BadRecord, NoTopic):  # by which it is nobody else's
+            ownership.last(log)
+        return ownership.identity
 
     def _turn(self) -> None:
         """2 to 5, once."""
@@ -175,12 +205,18 @@ class Consolidator:
         What is in minutes that were published as events has been counted.
         """
         low, high = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
-        published = _last_published()
+        published = self._last_published()
         if not published or published.partitions <= partition:
             return low
         wanted = TopicPartition(REQUESTS, partition, int(published.minute.end * 1000))
         [found] = self._consumer.offsets_for_times([wanted], ASK_SECONDS)
         return found.offset if found.offset >= 0 else high
+
+    def _last_published(self) -> UniqueCount | None:
+        """What this Redis has published last: another's record says nothing of what was counted here."""
+        with PublishedLog() as log:
+            last = Ownership(CountStore(self._client)).last(log)
+        return last.record if last else None
 
     def _claims(self, partition: int, records: Records) -> Iterator[Claim]:
         """3: what to claim, if these are the next records."""
@@ -243,7 +279,7 @@ class Consolidator:
         try:
             refusals = self._progress.count(claims)
             if any(refusal.sealed for refusal in refusals):
-                self._published = _last_published()
+                self._published = self._last_published()
         except (*AWAY, BadRecord) as error:
             self._wait(f"counting waits: {error}")
             refused, ahead = {claim.partition for claim in claims}, set[int]()
@@ -317,7 +353,21 @@ class Consolidator:
             raise Stopped
 
 
-def _last_published() -> UniqueCount | None:
-    with PublishedLog() as log:
-        last = log.last()
-    return last.record if last else None
+def group(tally: str) -> str:
+    """The consumer group of a Tally."""
+    return f"{GROUP}-{tally}"
+
+
+def _config(tally: str) -> dict[str, object]:
+    return client_config() | {
+        "group.id": group(tally),
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": SESSION_MS,
+        "auto.offset.reset": "error",
+        # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
+        "queued.min.messages": BATCH,
+        "max.partition.fetch.bytes": FETCH_BYTES,
+        # After a fetch that filled the queue; by default a second, in which it runs empty.
+        "fetch.queue.backoff.ms": 10,
+        "topic.metadata.refresh.interval.ms": REFRESH_MS,
+    }

@@ -40,7 +40,7 @@ from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
 from tasks.steps import step
-from tasks.watermark import Halt, find_watermark
+from tasks.watermark import Halt, find_watermark, look_back
 
 logger = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ class Flush:
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
             with step("2.look"):
                 ownership = Ownership(self._store)
-                ownership.last(log)
+                look_back(self._store, log, ownership)
             with step("2.init"):
                 transaction.init()
             with step("3.last"):

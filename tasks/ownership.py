@@ -8,11 +8,11 @@ for whatever the topic has up to its minute.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from counter.minute import Minute
 from counter.store import CountStore
 from tasks.published_log import Published, PublishedLog
-from tasks.records import BadRecord
 
 UNNAMED = ""
 
@@ -26,21 +26,11 @@ class Ownership:
 
     def __init__(self, store: CountStore) -> None:
         self.identity = store.identify()
-        self._first = store.first()
         self._word = store.word()
 
     def last(self, log: PublishedLog) -> Published | None:
-        """The last committed record; None without one.
-
-        None also for one that can't be read, where what to publish next is known without it. Raises NotOurs;
-        BadRecord, KafkaAway or NoTopic as the log does.
-        """
-        try:
-            last = log.last()
-        except BadRecord:
-            if not self._first:
-                raise
-            return None
+        """The last committed record; None without one. Raises NotOurs; BadRecord, KafkaAway or NoTopic."""
+        last = log.last()
         if last and not self.is_ours(last) and not self._is_said(last.record.minute):
             record = last.record
             raise NotOurs(
@@ -51,7 +41,7 @@ class Ownership:
 
     def check(self, log: PublishedLog, minutes: Sequence[Minute]) -> None:
         """Raise NotOurs unless all these minutes were published from here. Further as `unpublished`."""
-        for minute, record in self.unpublished(log, minutes):
+        for minute, record in islice(self.unpublished(log, minutes), 1):
             raise NotOurs(
                 f"unique-counts is past the minute {minute}, which waits here, and its record is {record}:"
                 " see manage.py take_over"

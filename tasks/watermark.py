@@ -7,6 +7,7 @@ from counter.store import CountStore
 from tasks.closing import find_closing
 from tasks.ownership import Ownership
 from tasks.published_log import PublishedLog
+from tasks.records import BadRecord
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """Between a node of Redis and this process. NTP keeps within milliseconds; more means that one is wrong."""
@@ -16,17 +17,29 @@ class Halt(Exception):
     """Going on could publish twice or lose counts, so nothing is published and nothing deleted."""
 
 
+def look_back(store: CountStore, log: PublishedLog, ownership: Ownership) -> list[Minute]:
+    """The last published minute, by the topic and by `tally:first`: each as far as it says anything.
+
+    Raises NotOurs, KafkaAway or NoTopic; BadRecord, unless `tally:first` is enough.
+    """
+    first = store.first()
+    known = [first - 1] if first else []
+    try:
+        if last := ownership.last(log):
+            known.append(last.record.minute)
+    except BadRecord:
+        if not known:
+            raise
+    return known
+
+
 def find_watermark(store: CountStore, log: PublishedLog, ownership: Ownership) -> Minute | None:
     """The last published minute; None while nothing was ever accepted.
 
-    Raises Halt where that can't be told for sure, or where the clocks disagree; NotOurs, BadRecord, KafkaAway
-    or NoTopic.
+    Raises Halt where that can't be told for sure, or where the clocks disagree; further as `look_back`.
     """
     now = _now(store)
-    first = store.first()
-    known = [first - 1] if first else []
-    if last := ownership.last(log):
-        known.append(last.record.minute)
+    known = look_back(store, log, ownership)
     if not known:
         return _origin(store, log)
     watermark = max(known)

@@ -13,7 +13,7 @@ from counter.minute import Minute
 from counter.progress import Claim, Progress
 from counter.store import CountStore, Stats
 from tasks.brokers import KafkaAway, StartOver
-from tasks.consolidator import GROUP
+from tasks.consolidator import group
 from tasks.flush import Flush
 from tests.checker import Calls, verify
 from tests.directives import configured, used_memory
@@ -346,10 +346,10 @@ def test_what_the_group_says_of_its_offsets_is_of_no_account(
     topic.append(0, at(first), 1, 2, 3)
     topic.count(valkey)
     topic.append(0, at(first), 4)
-    assert topic.commit(GROUP, 0, 1)
+    assert topic.commit(group(store.identity()), 0, 1)
     topic.count(valkey)
     topic.append(0, at(first), 5)
-    topic.forget(GROUP)
+    topic.forget(group(store.identity()))
     topic.count(valkey)
     assert counts(store, first) == dict.fromkeys(range(1, 6), 1)
 
