@@ -16,6 +16,9 @@ from tasks.ownership import Ownership
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.records import BadRecord
 
+AHEAD = 5
+"""Minutes; more than any two clocks of a system that publishes differ."""
+
 MEANING = """\
 unique-counts ends with the minute {minute}, published at {at} by {writer}.
 From now on this Tally, {identity}, publishes behind it.
@@ -50,8 +53,8 @@ class Command(ReportCommand):
         store.learn()
         last, late = _look(store)
         minute = last.record.minute
-        if minute >= Minute.at(store.now()):
-            raise CommandError(f"the minute {minute} is not over here yet")
+        if minute > Minute.at(store.now()) + AHEAD:
+            raise CommandError(f"the minute {minute} is still to come: no Tally has published that")
         if late and not (options["carry"] or options["drop"]):
             raise CommandError(CHOOSE.format(left=_list(late)))
         if not options["yes"]:
