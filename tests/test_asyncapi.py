@@ -19,7 +19,7 @@ from counter.store import CountStore
 from tasks.markers import mark
 from tasks.topics import create_topics
 from tests.processes import ROOT
-from tests.reading import records
+from tests.reading import records, writers
 from tests.test_flush import accept, next_minute, publish_one, run
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
@@ -41,6 +41,9 @@ def test_real_records_are_as_described(store: CountStore) -> None:
     accept(store, 1, 0, -5, 2**63 - 1, -(2**63))
     next_minute(store)
     run(store)
+    headers = ASYNCAPI["components"]["messages"]["uniqueCount"]["headers"]["properties"]
+    for name in writers().values():
+        assert re.fullmatch(headers["tally"]["pattern"], name)
     for topic, name in MESSAGES.items():
         message = ASYNCAPI["components"]["messages"][name]
         found = records(topic)

@@ -10,6 +10,7 @@ import pytest
 import redis
 from django.test import override_settings
 
+from counter import keys
 from counter.batch import Unavailable
 from counter.batcher import Batcher
 from counter.connection import connect, connect_for_accept
@@ -149,6 +150,23 @@ def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) 
     minute = Minute.at(store.now())
     with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
         store.begin_at(minute)
+
+
+def test_without_the_replica_redis_gets_no_name_that_is_published(pair: Pair) -> None:
+    """Not even one that an earlier attempt has left behind: a failover would bring another one."""
+    store = CountStore(connect())
+    with stopped(pair.replica):
+        for _ in range(2):
+            with pytest.raises(redis.TimeoutError, match="replicas hold"):
+                store.identify()
+    wait_until(lambda: is_named(store), "the replica has it")
+    assert pair.client.get(keys.ID) == store.identity().encode()
+
+
+def is_named(store: CountStore) -> bool:
+    with suppress(redis.TimeoutError):  # the replica has to catch up first
+        return bool(store.identify())
+    return False
 
 
 @pytest.mark.django_db
