@@ -9,7 +9,9 @@ import pytest
 from confluent_kafka import Producer
 from django.conf import settings
 from django.core.management import CommandError
+from redis.exceptions import ResponseError
 
+from counter import late
 from counter.minute import Minute
 from counter.store import Stats
 from tasks import metrics, steps
@@ -125,10 +127,11 @@ def test_of_two_new_ones_at_once_one_publishes(
     first: System, second: System, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fence puts them in order: who is fenced, or comes later, finds the other's record."""
-    first.accept(1)
-    first.end_minute()
     second.accept(2)
     minute = second.end_minute()
+    first.store.seal(minute)
+    first.store.begin_at(first.accept(1))
+    first.end_minute()
     at(point, second.flush, monkeypatch)
     with suppress(Halt):  # where it was not fenced
         assert first.flush() == []
@@ -273,6 +276,23 @@ def test_late_calls_count_in_the_present_minute(first: System, second: System) -
     second.publish(7, 9000)
     assert unique_counts()[-1][1:] == (2501, 2504)
     verify_each([(each.calls, each.client) for each in (first, second)])
+
+
+def test_late_calls_never_come_into_a_sealed_minute(first: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    first.accept(1, 2, 2)
+    minute = first.end_minute()
+    present, homes = late._present, iter([minute])
+    monkeypatch.setattr(late, "_present", lambda store: next(homes, None) or present(store))
+    late.carry(first.client, [minute])
+    assert first.waiting() == Counter({1: 1, 2: 2})
+    assert minute not in first.store.pending()
+
+
+def test_calls_of_a_minute_that_is_not_sealed_are_not_late(first: System) -> None:
+    minute = first.accept(1)
+    with pytest.raises(ResponseError, match="NOTSEALED"):
+        late.carry(first.client, [minute])
+    assert first.waiting() == Counter({1: 1})
 
 
 def test_it_asks(first: System, second: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,11 +154,11 @@ def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) 
 
 def test_without_the_replica_redis_gets_no_name_that_is_published(pair: Pair) -> None:
     """Not even one that an earlier attempt has left behind: a failover would bring another one."""
-    store = CountStore(connect())
     with stopped(pair.replica):
         for _ in range(2):
             with pytest.raises(redis.TimeoutError, match="replicas hold"):
-                store.identify()
+                CountStore(connect()).identify()
+    store = CountStore(connect())
     wait_until(lambda: is_named(store), "the replica has it")
     assert pair.client.get(keys.ID) == store.identity().encode()
 
