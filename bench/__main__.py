@@ -50,15 +50,15 @@ def measure(size: Size) -> report.Results:
             with web(Contender.HOT, back.folder) as hot:
                 say("connections")
                 results.connections = growth.by_connections(hot.url, size.seconds / 2)
-        back.client.flushall()
+        back.empty()
         results.attacks = latency.measure(back, size.seconds, size.flushed_ids)
     with fresh(kafka=True) as back:
         say("ids")
         results.flushes = growth.by_ids(back.client, size.ids)
-        back.client.flushall()
+        back.empty()
         say("a backlog of events")
         results.drained = growth.drain(back, size.events)
-        back.client.flushall()
+        back.empty()
         results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids)
     return results
 

@@ -106,7 +106,7 @@ def test_a_killed_flush_is_finished_by_the_next(
     ("point", "occurrence"),
     [
         (f"3.last/pipeline.{moment}", occurrence)
-        for occurrence in (3, 5)  # what is pending is read; where the log begins is written
+        for occurrence in (3, 6)  # what is pending is read; where the log begins is written
         for moment in MOMENTS
     ],
 )
