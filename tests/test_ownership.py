@@ -112,14 +112,13 @@ def test_a_second_one_stops_and_loses_nothing_while_the_first_goes_on(three: lis
     assert first.waiting() == Counter()
 
 
-def test_one_that_stops_fences_nobody(first: System, second: System) -> None:
+def test_one_that_stops_fences_nobody(first: System, second: System, monkeypatch: pytest.MonkeyPatch) -> None:
     first.publish(1)
     second.accept(2)
-    with Transaction(lambda: None) as transaction:
-        transaction.init()
-        halts(second, "another Tally")
-        transaction.begin()
-        transaction.commit()
+    first.accept(3)
+    minute = first.end_minute()
+    at("6b.commit.before", lambda: halts(second, "another Tally"), monkeypatch)
+    assert first.flush() == [minute]
 
 
 @pytest.mark.parametrize("point", ["2.init.before", "6b.begin.before", "6b.commit.before"])
