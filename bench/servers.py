@@ -17,7 +17,7 @@ import redis
 
 from bench.load import program
 from bench.machine import ROOT
-from counter.keys import ID
+from counter.store.keys import ID
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey

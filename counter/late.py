@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import redis
 
-from counter import keys
-from counter.keys import Bucket
 from counter.minute import Minute
-from counter.script import Script
-from counter.store import CHUNK, CountStore
+from counter.store import keys
+from counter.store.counts import CHUNK, CountStore
+from counter.store.keys import Bucket
+from counter.store.script import Script
 
 
 def carry(client: redis.Redis, minutes: Sequence[Minute]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.published_log import Published, PublishedLog
+from counter.store.counts import CountStore
+from tasks.publishing.published_log import Published, PublishedLog
 
 UNNAMED = ""
 

@@ -10,7 +10,7 @@ from typing import cast
 import redis
 
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from tests.reading import read_id_counts, unique_counts, writers
 
 SHOWN = 20

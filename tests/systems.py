@@ -12,13 +12,13 @@ import redis
 from django.core.management import call_command
 from django.test import override_settings
 
-from counter.connection import connect, connect_for_accept
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.flush import Flush
+from tasks.publishing.flush import Flush
 from tests.checker import Calls
 from tests.processes import ServerProcess, run
 
@@ -32,7 +32,7 @@ class System:
         with self.at_work():
             self.client: redis.Redis = connect()
             self.store = CountStore(self.client)
-            self._recorder = Recorder(connect_for_accept())
+            self._recorder = SyncWriter(connect_for_accept())
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

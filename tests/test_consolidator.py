@@ -11,14 +11,14 @@ from django.core.management import call_command
 from pytest_django import Settings
 from redis.exceptions import RedisError, ResponseError
 
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.progress import Claim, Progress
-from counter.store import CountStore, Stats
-from tasks.brokers import KafkaAway, StartOver
-from tasks.consolidator import group
-from tasks.flush import Flush
-from tasks.watermark import Halt
+from counter.store.counts import CountStore, Stats
+from counter.store.keys import WHOLE
+from counter.store.offsets import Claim, Progress
+from tasks.events.consolidator import group
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify
 from tests.directives import configured, used_memory
 from tests.processes import DEADLINE_SECONDS, wait_until
@@ -287,7 +287,7 @@ def test_a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_op
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks.consolidator.LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
     calls = publish(topic, store, valkey, first)
     with consolidating():
         topic.wait_counted(valkey)
@@ -328,7 +328,7 @@ def test_two_new_ones_count_all_events_each_until_one_has_published(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks.consolidator.LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
     topic.append(0, at(first), 1, 2)
     topic.append(2, at(first), 2)
     topic.mark(at(first + 1))

@@ -13,12 +13,13 @@ from redis.exceptions import ResponseError
 
 from counter import late
 from counter.minute import Minute
-from counter.store import Stats
-from tasks import metrics, steps
-from tasks.published_log import PublishedLog
-from tasks.publisher import Transaction
-from tasks.topics import UNIQUE_COUNTS
-from tasks.watermark import Halt
+from counter.store.counts import Stats
+from tasks import metrics
+from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.publishing import steps
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.published_log import PublishedLog
+from tasks.publishing.transaction import Transaction
 from tests.checker import verify_each
 from tests.reading import id_counts, unique_counts
 from tests.systems import System, systems

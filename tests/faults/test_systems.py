@@ -9,9 +9,9 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from counter import keys
-from counter.accepting import PATH
-from counter.jobs import FLUSH
+from counter.accepting.accept_call import PATH
+from counter.store import keys
+from counter.task_names import FLUSH
 from project.celery import app
 from tests.checker import Calls, verify_each
 from tests.processes import run, tally, wait_until

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from django.test import override_settings
 from redis.exceptions import RedisError
 
-from counter.jobs import FLUSH
-from counter.sink import is_event_mode
-from counter.store import CountStore
+from counter.mode import is_event_mode
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from project.celery import app

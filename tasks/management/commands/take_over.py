@@ -6,15 +6,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from counter.connection import connect
 from counter.late import are_spread, carry
 from counter.management.report import ReportCommand
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
 from tasks.ownership import Ownership
-from tasks.published_log import NoTopic, Published, PublishedLog
-from tasks.records import BadRecord
+from tasks.publishing.published_log import NoTopic, Published, PublishedLog
+from tasks.publishing.records import BadRecord
 
 AHEAD = 5
 """Minutes; more than any two clocks of a system that publishes differ."""
