@@ -55,15 +55,15 @@ def measure(size: Size) -> report.Results:
                 results.connections = growth.by_connections(hot.url, size.seconds / 2)
                 say("idle connections")
                 results.idle = idle.measure(hot, size.seconds)
-        back.client.flushall()
+        back.empty()
         results.attacks = latency.measure(back, size.seconds, size.flushed_ids, size.attacks)
     with fresh(kafka=True) as back:
         say("ids")
         results.flushes = growth.by_ids(back.client, size.ids)
-        back.client.flushall()
+        back.empty()
         say("a backlog of events")
         results.drained = growth.drain(back, size.events)
-        back.client.flushall()
+        back.empty()
         results.attacks |= latency.measure_flush(back, size.seconds, size.flushed_ids, size.attacks)
     return results
 

@@ -17,6 +17,7 @@ import redis
 
 from bench.contenders import EVENT_MODE, Contender, command
 from bench.machine import ROOT
+from counter.store.keys import ID
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -35,6 +36,13 @@ class Backing:
     client: redis.Redis
     pids: list[int]
     """Of the servers, in this order"""
+
+    def empty(self) -> None:
+        """Forget all that is in Valkey but its name, by which the topic stays its own."""
+        name = self.client.get(ID)
+        self.client.flushall()
+        if name:
+            self.client.set(ID, name)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ RETRIES = Counter(
 )
 OVERTAKEN = Counter(
     "tally_flush_overtaken",
-    "Flushes that gave way to another: fenced by Kafka, or without their lease",
+    "Flushes that gave way to another: fenced by Kafka, by one of another Redis, or without their lease",
     ["kind"],
 )
 
@@ -32,7 +32,7 @@ OVERTAKEN = Counter(
 for counter, values in (
     (FLUSHES, ("published", "overtaken", "halted", "failed")),
     (RETRIES, ("call", "transaction", "kafka", "redis")),
-    (OVERTAKEN, ("fenced", "lease_lost")),
+    (OVERTAKEN, ("fenced", "fenced_from_elsewhere", "lease_lost")),
 ):
     for value in values:
         counter.labels(value)

@@ -45,6 +45,7 @@ FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.
 EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
 HTTP, CONNECTIONS = "tests/accepting/test_http.py::test_", "tests/accepting/test_connections.py::test_"
 TOPOLOGY, NGINX = "tests/deployment/test_topology.py::test_", "ops/nginx/tally.conf"
+OWNERSHIP, OWNERSHIPS = "tasks/publishing/ownership.py", "tests/publishing/test_ownership.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/transaction.py",
     "tasks/publishing/flush.py",
@@ -124,7 +125,7 @@ MUTANTS = (
         FLUSHER,
         f"{KILL}a_killed_flush_is_finished_by_the_next[6d.record.after-1]",
         (
-            "                for minute in self._store.pending(watermark):",
+            "                for minute in leftovers:",
             "                for minute in []:",
         ),
     ),
@@ -572,7 +573,7 @@ MUTANTS = (
     mutant(
         "what was published as events is not read again",
         "tasks/events/assignment.py",
-        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events",
+        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_operator_has_spoken",
         ("if not published or published.partitions <= partition:", "if True:"),
     ),
     mutant(
@@ -604,6 +605,115 @@ MUTANTS = (
         "project/beat.py",
         f"{SKEW}a_schedule_from_the_future_is_forgotten",
         ("        self._forget_the_future()\n", ""),
+    ),
+    mutant(
+        "nothing is published behind another Tally's record",
+        OWNERSHIP,
+        f"{OWNERSHIPS}a_second_one_stops_and_loses_nothing_while_the_first_goes_on",
+        ("if last and not self.is_ours(last) and", "if last and False and"),
+    ),
+    mutant(
+        "whose the topic is is looked at before the fence",
+        FLUSHER,
+        f"{OWNERSHIPS}one_that_stops_fences_nobody",
+        ("                look_back(self._store, log, ownership)\n", ""),
+    ),
+    mutant(
+        "… and behind it",
+        "tasks/publishing/checkpoint.py",
+        f"{OWNERSHIPS}of_two_new_ones_at_once_one_publishes[2.init.before]",
+        (
+            "    known = look_back(store, log, ownership)",
+            "    known = [last.record.minute] if (last := log.last()) else look_back(store, log, ownership)",
+        ),
+    ),
+    mutant(
+        "a leftover is settled by its own record",
+        FLUSHER,
+        f"{OWNERSHIPS}a_leftover_whose_record_is_not_there_stays",
+        ("                ownership.check(log, leftovers)\n", ""),
+    ),
+    mutant(
+        "… which is ours",
+        OWNERSHIP,
+        f"{OWNERSHIPS}a_leftover_of_a_minute_that_another_has_published_stays",
+        ("if not any(map(self.is_ours, found)):", "if not found:"),
+    ),
+    mutant(
+        "an operator's word covers nothing behind its minute",
+        OWNERSHIP,
+        f"{OWNERSHIPS}whoever_is_alive_after_all_stops_the_one_that_took_over",
+        ("self._word is not None and minute <= self._word", "self._word is not None"),
+    ),
+    mutant(
+        "the first minute is no operator's word",
+        "counter/store/counts.py",
+        f"{OWNERSHIPS}of_two_new_ones_at_once_one_publishes",
+        ("if first and settled and settled >= first - 1 else None", "if first else None"),
+    ),
+    mutant(
+        "a Redis keeps its name",
+        "counter/store/lua/identify.lua",
+        f"{OWNERSHIPS}a_redis_keeps_its_name",
+        ("redis.call('GET', KEYS[1]) or ARGV[1]", "ARGV[1]"),
+    ),
+    mutant(
+        "the name is held by enough replicas",
+        "counter/store/counts.py",
+        f"{REPLICA}without_the_replica_redis_gets_no_name_that_is_published",
+        (
+            "        with replicated(master_of(self._redis, keys.ID)) as pipe:\n"
+            "            self._identify(keys=[keys.ID], args=[uuid4().hex], client=pipe)",
+            "        self._identify(keys=[keys.ID], args=[uuid4().hex])",
+        ),
+    ),
+    mutant(
+        "… also one that an earlier attempt has left behind",
+        "counter/store/lua/identify.lua",
+        f"{REPLICA}without_the_replica_redis_gets_no_name_that_is_published",
+        ("redis.call('GET', KEYS[1]) or ARGV[1])", "ARGV[1], 'NX')"),
+    ),
+    mutant(
+        "a fence from elsewhere is told from our own",
+        FLUSHER,
+        f"{OWNERSHIPS}a_fence_from_elsewhere_is_told_from_one_of_our_own",
+        ('"fenced_from_elsewhere" if self._lease.is_ours() else "fenced"', '"fenced"'),
+    ),
+    mutant(
+        "carry.lua: late calls count in no sealed minute",
+        "counter/store/lua/carry.lua",
+        f"{OWNERSHIPS}late_calls_never_come_into_a_sealed_minute",
+        ("if ARGV[2] <= sealed then", "if false then"),
+    ),
+    mutant(
+        "carry.lua: calls of a minute that is not sealed are not late",
+        "counter/store/lua/carry.lua",
+        f"{OWNERSHIPS}calls_of_a_minute_that_is_not_sealed_are_not_late",
+        ("if not sealed or ARGV[1] > sealed then", "if false then"),
+    ),
+    mutant(
+        "late calls are not guessed about",
+        "tasks/management/commands/take_over.py",
+        f"{OWNERSHIPS}late_calls_are_not_guessed_about",
+        ('if late and not (options["carry"] or options["drop"]):', "if False:"),
+    ),
+    mutant(
+        "what another has published says nothing of events counted here",
+        "tasks/events/own_topic.py",
+        f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_operator_has_spoken",
+        ("last = Ownership(CountStore(self._client)).last(log)", "last = log.last()"),
+    ),
+    mutant(
+        "consolidators leave a topic that has become another's",
+        "tasks/events/own_topic.py",
+        f"{EVENTS}two_new_ones_count_all_events_each_until_one_has_published",
+        ("            ownership.last(log)\n", "            pass\n"),
+    ),
+    mutant(
+        "consolidators of each Tally are a group of their own",
+        "tasks/events/consolidator.py",
+        f"{EVENTS}two_new_ones_count_all_events_each_until_one_has_published",
+        ('return f"{GROUP}-{tally}"', "return GROUP"),
     ),
     mutant(
         "HAProxy repeats only what no server has heard",

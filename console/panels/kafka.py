@@ -1,15 +1,19 @@
 """The panel of Kafka."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from redis.exceptions import RedisError
 
+from console.client import client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago
 from counter.kafka.client import client_config
+from counter.store.counts import CountStore
 from tasks.kafka.errors import KafkaAway
 from tasks.publishing.published_log import NoTopic, PublishedLog
 from tasks.publishing.records import BadRecord
@@ -39,3 +43,11 @@ def kafka_panel() -> Iterator[Fact]:
         yield Fact("Last record", f"{last.record.minute}, offset {last.offset}" if last else "none yet")
         if last:
             yield Fact("Published", ago(last.record.published_at))
+            yield from _writer(last.record.tally)
+
+
+def _writer(tally: str) -> Iterator[Fact]:
+    """Whose the topic is, where that is to be worried about."""
+    with suppress(RedisError):
+        if tally not in ("", CountStore(client()).identity()):
+            yield Fact("Written by", f"another Tally, {tally}", Level.BAD)

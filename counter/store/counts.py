@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import cast
+from uuid import uuid4
 
 import redis
 from django.conf import settings
@@ -62,6 +63,7 @@ class CountStore:
         self.buckets = buckets or keys.buckets(settings.REDIS_BUCKETS)
         self._seal = client.register_script(Script("seal").text)
         self._settle = client.register_script(Script("settle").text)
+        self._identify = client.register_script(Script("identify").text)
 
     def clocks(self) -> list[float]:
         """The clock of every node, in Unix seconds: it decides the minute of the calls in its buckets."""
@@ -80,12 +82,26 @@ class CountStore:
         """The last minute whose counts were deleted in any bucket, None before the first."""
         return max(filter(None, self._minutes([bucket.settled for bucket in self.buckets])), default=None)
 
+    def identity(self) -> str:
+        """Who this Redis is; empty while it has no name."""
+        return cast("bytes", self._redis.get(keys.ID) or b"").decode()
+
+    def identify(self) -> str:
+        """Who this Redis is; it has a name from then on, which is held by replicas where accepting is."""
+        with replicated(master_of(self._redis, keys.ID)) as pipe:
+            self._identify(keys=[keys.ID], args=[uuid4().hex], client=pipe)
+        return self.identity()
+
     def first(self) -> Minute | None:
         """The minute to publish next, while the topic can't tell."""
         return self._minutes([keys.FIRST])[0]
 
     def begin_at(self, minute: Minute) -> None:
-        """Remember the first minute, unless one is remembered: a crash before its commit resumes there."""
+        """Remember the first minute, unless one is remembered: a crash before its commit resumes there.
+
+        Nothing is sealed before, so a backup of anything that was has the name that it is published under.
+        """
+        self.identify()
         with replicated(master_of(self._redis, keys.FIRST)) as pipe:
             pipe.set(keys.FIRST, str(minute), nx=True)
 
@@ -96,6 +112,11 @@ class CountStore:
             for bucket in self.buckets:
                 pipe.set(bucket.settled, str(published))
             pipe.execute()
+
+    def word(self) -> Minute | None:
+        """The minute of an operator's word; None without one, and once publishing has gone on behind it."""
+        first, settled = self.first(), self.settled()
+        return first - 1 if first and settled and settled >= first - 1 else None
 
     def seal(self, minute: Minute) -> None:
         """Close this minute and all before it for good: once it returns, no write can land in them.
@@ -320,6 +341,10 @@ class Lease:
             self._lock.reacquire()
         except LockError as error:
             raise LeaseLost from error
+
+    def is_ours(self) -> bool:
+        """Whether it is taken and has not run out."""
+        return self._held and self._lock.owned()
 
     def release(self) -> None:
         """Let the next one in. Having lost it is no error."""

@@ -14,6 +14,9 @@ from redis.exceptions import ResponseError
 
 from counter.minute import Minute
 
+ID = "tally:id"
+"""Who this Redis is, for good: a random name, which every record that is published from it carries."""
+
 FIRST = "tally:first"
 """What to publish next while the topic can't tell: before the first commit, or by an operator's word."""
 

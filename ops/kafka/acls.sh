@@ -21,9 +21,9 @@ set -eu
 # Event mode. Web appends calls and the worker markers; neither can read what was appended.
 "$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --operation Write --operation Describe --topic requests
 
-# Counts them, and looks at how the output ends.
+# Counts them, in a group that has the name of its Redis, and looks at how the output ends.
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --topic requests
-"$@" --add --allow-principal User:tally-consolidator --operation Read --group tally-consolidate
+"$@" --add --allow-principal User:tally-consolidator --operation Read --group tally-consolidate- --resource-pattern-type prefixed
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --topic unique-counts
 "$@" --add --allow-principal User:tally-consolidator --operation Describe --group tally-log
 

@@ -6,16 +6,13 @@ from collections.abc import Collection, Iterator
 import redis
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from redis.exceptions import RedisError
 
 from counter.kafka.client import REQUESTS
 from counter.store.offsets import Progress
 from counter.store.rebucketing import misfit
 from tasks.events.claims import Reading
+from tasks.events.own_topic import AWAY, OwnTopic
 from tasks.events.waiting import Waiting
-from tasks.kafka.errors import KafkaAway
-from tasks.publishing.published_log import NoTopic, PublishedLog
-from tasks.publishing.records import BadRecord, UniqueCount
 
 logger = structlog.get_logger(__name__)
 
@@ -25,9 +22,6 @@ ASK_SECONDS = 5.0
 REST_SECONDS = 1.0
 """How long a partition that is ahead leaves Redis's last memory to the others."""
 
-AWAY = (RedisError, KafkaAway, KafkaException, NoTopic, BadRecord)
-"""What is raised while that which decides where a partition goes on does not answer."""
-
 
 class Assignment:
     """See the module. A partition goes on where Redis says that it stands, never where Kafka's group does.
@@ -36,8 +30,16 @@ class Assignment:
     stop meanwhile.
     """
 
-    def __init__(self, client: redis.Redis, progress: Progress, consumer: Consumer, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        progress: Progress,
+        consumer: Consumer,
+        waiting: Waiting,
+        own_topic: OwnTopic,
+    ) -> None:
         self._client = client
+        self._own_topic = own_topic
         self._progress = progress
         self._consumer = consumer
         self._waiting = waiting
@@ -126,16 +128,9 @@ class Assignment:
         What is in minutes that were published as events has been counted.
         """
         low, high = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
-        published = last_published()
+        published = self._own_topic.last()
         if not published or published.partitions <= partition:
             return low
         wanted = TopicPartition(REQUESTS, partition, int(published.minute.end * 1000))
         [found] = self._consumer.offsets_for_times([wanted], ASK_SECONDS)
         return found.offset if found.offset >= 0 else high
-
-
-def last_published() -> UniqueCount | None:
-    """The last record of `unique-counts`. Raises one of AWAY."""
-    with PublishedLog() as log:
-        last = log.last()
-    return last.record if last else None

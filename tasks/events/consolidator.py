@@ -4,16 +4,19 @@ Where a partition goes on is kept in Redis beside the counts, and moved on by th
 there is one way out of every doubt (a crash, another consumer, a lost connection, a Redis that was restored):
 look where the partition stands, and read again from there.
 
+0  wait     until unique-counts is no other Tally's: that one counts, and these events are in its records
 1  assign   the partition is ours, as far as anyone can know: read it from where it stands in Redis
 2  poll     events and markers, up to so many
 3  count    in stretches of one minute: each is claimed with its offsets, and refused unless they are next
 4  again    whatever was refused or unanswered: 1; where Redis is crowded, with a rest for partitions ahead
 5  hint     a minute has been read to its end by all: have it flushed
+6  look     now and then: where the topic has become another Tally's, 0
 """
 
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 
 import redis
 import structlog
@@ -23,9 +26,10 @@ from counter.kafka.client import client_config
 from counter.kafka.requests import Records
 from counter.store.offsets import Claim, Progress, Refusal
 from tasks import metrics
-from tasks.events.assignment import AWAY, Assignment, last_published
+from tasks.events.assignment import Assignment
 from tasks.events.claims import Reading, Seals, claims
 from tasks.events.hint import Hint
+from tasks.events.own_topic import AWAY, OwnTopic
 from tasks.events.waiting import Stopped, Waiting
 
 logger = structlog.get_logger(__name__)
@@ -51,12 +55,12 @@ class Consolidator:
     """Counts until `stop` is set. With `skip_lost` it goes on behind events that Kafka deleted uncounted."""
 
     def __init__(self, client: redis.Redis, stop: threading.Event, *, skip_lost: bool = False) -> None:
+        self._client = client
         self._stop = stop
         self._skip_lost = skip_lost
         self._waiting = Waiting(stop)
+        self._own_topic = OwnTopic(client, self._waiting)
         self._progress = Progress(client)
-        self._consumer = Consumer(_config())
-        self._assignment = Assignment(client, self._progress, self._consumer, self._waiting)
         self._seals = Seals()
         self._hint = Hint(self._progress)
         self._gaps: set[tuple[int, int]] = set()
@@ -64,12 +68,20 @@ class Consolidator:
 
     def run(self) -> None:
         """Until told to stop; then it leaves the group, so that others take over at once."""
+        with suppress(Stopped):
+            while not self._stop.is_set():
+                self._consume(self._own_topic.wait())
+
+    def _consume(self, tally: str) -> None:
+        """1 to 6, as long as the topic is ours, and our Redis the one of this name."""
+        self._consumer = Consumer(_config(tally))
+        self._assignment = Assignment(
+            self._client, self._progress, self._consumer, self._waiting, self._own_topic
+        )
         self._assignment.subscribe()
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._own_topic.is_still(tally):
                 self._turn()
-        except Stopped:
-            pass
         finally:
             self._consumer.close()
 
@@ -118,7 +130,7 @@ class Consolidator:
         try:
             refusals = self._progress.count(claims)
             if any(refusal.sealed for refusal in refusals):
-                self._seals.published = last_published()
+                self._seals.published = self._own_topic.last()
         except AWAY as error:
             self._waiting.pause(f"counting waits: {error}")
             again, ahead = {claim.partition for claim in claims}, set[int]()
@@ -138,9 +150,14 @@ class Consolidator:
         return refused, {refusal.claim.partition for refusal in refusals if refusal.is_ahead}
 
 
-def _config() -> dict[str, str | int | float | bool]:
+def group(tally: str) -> str:
+    """The consumer group of the Tally of this name: a second one must not take partitions from the first."""
+    return f"{GROUP}-{tally}"
+
+
+def _config(tally: str) -> dict[str, str | int | float | bool]:
     return client_config() | {
-        "group.id": GROUP,
+        "group.id": group(tally),
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_MS,
         "auto.offset.reset": "error",

@@ -6,6 +6,7 @@ from contextlib import suppress
 from counter.minute import EPOCH, Minute
 from counter.store.counts import CountStore
 from counter.store.keys import Garbled
+from tasks.publishing.ownership import Ownership
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import BadRecord
 from tasks.publishing.watermark import find_closing
@@ -18,20 +19,29 @@ class Halt(Exception):
     """Going on could publish twice or lose counts, so nothing is published and nothing deleted."""
 
 
-def find_watermark(store: CountStore, log: PublishedLog) -> Minute | None:
-    """The last published minute; None while nothing was ever accepted.
+def look_back(store: CountStore, log: PublishedLog, ownership: Ownership) -> list[Minute]:
+    """The last published minute, by the topic and by `tally:first`: each as far as it says anything.
 
-    Raises Halt where that can't be told for sure, or where the clocks disagree; KafkaAway.
+    Raises NotOurs, KafkaAway or NoTopic; BadRecord, unless `tally:first` is enough.
     """
-    now = _now(store)
     first = store.first()
     known = [first - 1] if first else []
     try:
-        if last := log.last():
+        if last := ownership.last(log):
             known.append(last.record.minute)
-    except BadRecord as error:
+    except BadRecord:
         if not known:
-            raise Halt(str(error)) from error
+            raise
+    return known
+
+
+def find_watermark(store: CountStore, log: PublishedLog, ownership: Ownership) -> Minute | None:
+    """The last published minute; None while nothing was ever accepted.
+
+    Raises Halt where that can't be told for sure, or where the clocks disagree; further as `look_back`.
+    """
+    now = _now(store)
+    known = look_back(store, log, ownership)
     if not known:
         return _origin(store, log)
     watermark = max(known)

@@ -4,10 +4,11 @@ The output topic is the truth: its last committed record says which minute was p
 anywhere is healed by running this again from 1, and nothing else decides anything.
 
 1   lock       one flusher at a time; not getting the lease, or losing it, is a normal return
-2   init       a new producer, init_transactions(): fences every older one, resolves its open transaction
-3   last       the last committed record of unique-counts -> the watermark, the minute W
+2   look       the last committed record of unique-counts is not another Tally's: else halt and fence nobody
+    init       a new producer, init_transactions(): fences every older one, resolves its open transaction
+3   last       the same look, which now is final -> the watermark, the minute W
 4   raise      tally:sealed = max(tally:sealed, W)
-5   leftovers  pending minutes <= W are already published: settle them (6e)
+5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e)
 6   the minutes W+1 ... the last that is over (tasks/publishing/watermark.py; further, if further ones are
     sealed) in order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
@@ -37,8 +38,9 @@ from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.publishing import history
-from tasks.publishing.checkpoint import Halt, find_watermark
+from tasks.publishing.checkpoint import Halt, find_watermark, look_back
 from tasks.publishing.manners import Manners
+from tasks.publishing.ownership import NotOurs, Ownership
 from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
 from tasks.publishing.steps import step
@@ -95,10 +97,11 @@ class Flush:
         try:
             self._drain()
         except (LeaseLost, Fenced) as overtaken:
+            kind = self._kind(overtaken)
             metrics.FLUSHES.labels("overtaken").inc()
-            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
-            logger.info("another flusher has taken over", error=str(overtaken))
-        except (CorruptMinute, BadRecord, NoTopic) as error:
+            metrics.OVERTAKEN.labels(kind).inc()
+            logger.info("another flusher has taken over", error=str(overtaken), kind=kind)
+        except (CorruptMinute, BadRecord, NoTopic, NotOurs) as error:
             raise Halt(str(error)) from error
         except ResponseError as error:
             if GARBLED.search(str(error)):
@@ -108,6 +111,12 @@ class Flush:
             with step("7.unlock"):
                 self._lease.release()
         return self._report
+
+    def _kind(self, overtaken: LeaseLost | Fenced) -> str:
+        """Whoever fenced us while our lease is our own flushes from another Redis."""
+        if isinstance(overtaken, LeaseLost):
+            return "lease_lost"
+        return "fenced_from_elsewhere" if self._lease.is_ours() else "fenced"
 
     def _drain(self) -> None:
         deadline = time.monotonic() + BUDGET_SECONDS
@@ -138,23 +147,29 @@ class Flush:
     def _turn(self) -> bool:
         """Steps 2 to 6 for one transaction; whether a closed minute is left."""
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
+            with step("2.look"):
+                ownership = Ownership(self._store)
+                look_back(self._store, log, ownership)
             with step("2.init"):
                 transaction.init()
             with step("3.last"):
                 self._store.learn()
-                watermark = find_watermark(self._store, log)
+                watermark = find_watermark(self._store, log, ownership)
             if not watermark:
                 return False
             with step("4.raise"):
                 self._store.seal(watermark)
             with step("5.leftovers"):
-                for minute in self._store.pending(watermark):
+                leftovers = self._store.pending(watermark)
+                ownership.check(log, leftovers)
+                for minute in leftovers:
                     self._settle(minute)
             with step("6.closed"):
                 self._closing = find_closing(self._store, log)
                 last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
             if last == watermark:
                 return False
+            self._identity = ownership.identity
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
@@ -207,7 +222,7 @@ class Flush:
                 self._manners.exhaust(self._add_id_counts(transaction, minute, stats))
         with step("6b.unique_count"):
             partitions = self._closing.partitions if minute <= self._closing.minute else 0
-            record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
+            record = UniqueCount(minute, stats, datetime.now(UTC), partitions, self._identity)
             transaction.add_unique_count(record)
         return record
 

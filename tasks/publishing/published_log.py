@@ -2,16 +2,18 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from counter.kafka.client import client_config
+from counter.minute import Minute
 from tasks.kafka.errors import KafkaAway
 from tasks.kafka.topics import UNIQUE_COUNTS
-from tasks.publishing.records import UniqueCount
+from tasks.publishing.records import BadRecord, UniqueCount
 
 PARTITION = 0
 STEP_BACK = 16
@@ -79,6 +81,18 @@ class PublishedLog:
             back *= STEP_BACK
         return None
 
+    def back_to(self, minute: Minute) -> list[Published]:
+        """The committed records from this minute's on, and some before it; none that can't be read."""
+        low, high = self._bounds()
+        back = STEP_BACK
+        while low < high:
+            start = max(low, high - back)
+            found = list(_readable(self._messages(start)))
+            if start == low or (found and found[0].record.minute <= minute):
+                return found
+            back *= STEP_BACK
+        return []
+
     def since(self, offset: int) -> Iterator[Published]:
         """The committed records from `offset` on; waits until there is one, and reads to the end.
 
@@ -135,6 +149,12 @@ class PublishedLog:
 def _published(message: Message) -> Published:
     record = UniqueCount.read(message.key(), message.value(), message.headers())
     return Published(record, message.offset() or 0)
+
+
+def _readable(messages: Iterable[Message]) -> Iterator[Published]:
+    for message in messages:
+        with suppress(BadRecord):
+            yield _published(message)
 
 
 def _failure(error: KafkaError, topic: str = UNIQUE_COUNTS) -> Exception:

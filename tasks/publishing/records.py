@@ -11,6 +11,7 @@ from counter.store.counts import Stats
 from counter.timestamp import timestamp
 
 PARTITIONS_READ = "requests-partitions-read"
+TALLY = "tally"
 Header = tuple[str, str | bytes | None]
 Headers = dict[str, str | bytes | None] | list[Header] | None
 
@@ -29,10 +30,14 @@ class UniqueCount:
     partitions: int = 0
     """Of `requests`: as many as had been read past the end of the minute; 0 for one that was not ended so."""
 
+    tally: str = ""
+    """The name of the Redis that it was published from; empty for one from before they had names"""
+
     @property
     def headers(self) -> list[Header]:
         """What the value does not say."""
-        return [(PARTITIONS_READ, b"%d" % self.partitions)] if self.partitions else []
+        read: list[Header] = [(PARTITIONS_READ, b"%d" % self.partitions)] if self.partitions else []
+        return [*read, (TALLY, self.tally.encode())] if self.tally else read
 
     @property
     def key(self) -> bytes:
@@ -56,11 +61,13 @@ class UniqueCount:
         """The record in a message. Raises BadRecord for one that Tally can't have written."""
         try:
             fields: dict[str, Any] = json.loads(value or b"")
+            told = dict(headers or ())
             record = cls(
                 Minute.parse(fields["minute"]),
                 Stats(_count(fields["unique"]), _count(fields["total"])),
                 datetime.fromisoformat(fields["published_at"]),
-                int(dict(headers or ()).get(PARTITIONS_READ) or 0),
+                int(told.get(PARTITIONS_READ) or 0),
+                _text(told.get(TALLY)),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise BadRecord(
@@ -69,6 +76,10 @@ class UniqueCount:
         if key != record.key:
             raise BadRecord(f"a record of unique-counts has the key {key!r} and the minute {record.minute}")
         return record
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 def _count(value: object) -> int:

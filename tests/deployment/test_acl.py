@@ -27,6 +27,7 @@ FORBIDDEN = {
         "UNLINK 202601010000_1",
         "DEL 202601010000_1",
         "SET tally:settled 202601010000",
+        "SET tally:id another",
         "SET tally:{b07}:settled 202601010000",
         "DEL {b07}202601010000_1",
         "DEL tally:pending",
@@ -39,6 +40,7 @@ FORBIDDEN = {
     ],
     "consolidator": [
         "SET tally:sealed 202601010000",
+        "SET tally:first 202601010000",
         "HSET tally:{b07}:settled a b",
         "RPUSH tally.callbacks 1",
         "DEL 202601010000_1",
@@ -102,6 +104,7 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
     minute = accept(server, settings)
     settings.REDIS_URL = server.url_for("worker")
     store = CountStore(connect())
+    assert store.identify() == store.identify()
     store.begin_at(minute)
     store.seal(minute)
     store.check([(minute, store.stats([minute])[0])])
@@ -113,6 +116,7 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
 def test_a_consolidator_counts_events(server: AclValkey, settings: Settings) -> None:
     settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("consolidator")
     progress, minute = Progress(connect()), Minute.at(CountStore(connect()).now()) + 2
+    assert CountStore(connect()).identify()
     progress.begin(0, 0)
     claims = [Claim(bucket, 0, 0, 2, 1, minute, [1, 2]) for bucket in progress.buckets]
     assert progress.count(claims) == []
@@ -125,6 +129,13 @@ def test_the_exporter_reads(server: AclValkey, settings: Settings) -> None:
     settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("exporter")
     up = next(iter(RedisCollector(connect()).collect()))
     assert [sample.value for sample in up.samples] == [1], denied(server)
+
+
+@pytest.mark.parametrize("role", ["worker", "consolidator"])
+def test_a_role_may_wait_for_replicas(server: AclValkey, role: str) -> None:
+    with redis.Redis.from_url(server.url_for(role)) as client:
+        assert client.wait(0, 1) == 0
+        assert client.waitaof(0, 0, 1)
 
 
 @pytest.mark.parametrize(

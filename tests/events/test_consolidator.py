@@ -2,9 +2,12 @@
 
 import time
 from contextlib import suppress
+from io import StringIO
+from pathlib import Path
 
 import pytest
 import redis
+from django.core.management import call_command
 from pytest_django import Settings
 from redis.exceptions import RedisError, ResponseError
 
@@ -12,14 +15,16 @@ from counter.minute import Minute
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
 from counter.store.offsets import Claim, Progress
-from tasks.events.consolidator import GROUP
+from tasks.events.consolidator import group
 from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.checkpoint import Halt
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
 from tests.support.directives import configured, used_memory
 from tests.support.processes import DEADLINE_SECONDS, wait_until
 from tests.support.reading import unique_counts
 from tests.support.requests_topic import Requests, at, consolidating
+from tests.support.systems import systems
 
 pytestmark = pytest.mark.django_db
 
@@ -270,13 +275,83 @@ def publish_second(
     verify(calls, valkey)
 
 
-def test_a_redis_that_lost_everything_is_filled_again_from_the_events(
-    topic: Requests, store: CountStore, valkey: redis.Redis, first: Minute
+def test_a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_operator_has_spoken(
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
     calls = publish(topic, store, valkey, first)
     with consolidating():
+        topic.wait_counted(valkey)
         valkey.flushall()
+        topic.append(0, at(first + 1), 5)
+        calls.ok[5] += 1
+        wait_until(lambda: "written by another Tally" in caplog.text, "it says why it waits")
+        with pytest.raises(Halt, match="another Tally"):
+            Flush(store).run()
+        assert Progress(valkey).positions() == {}
+        call_command("take_over", "--yes", stdout=StringIO())
         publish_second(topic, store, valkey, first, calls)
+
+
+def test_a_second_tally_leaves_the_events_to_the_first(
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls = publish(topic, store, valkey, first)
+    with systems(tmp_path, 1) as [second], consolidating():
+        with second.at_work(), consolidating():
+            wait_until(lambda: "written by another Tally" in caplog.text, "it says why it waits")
+            publish_second(topic, store, valkey, first, calls)
+        assert second.store.progress().positions() == {}
+        with pytest.raises(Halt, match="another Tally"):
+            second.flush()
+
+
+def test_two_new_ones_count_all_events_each_until_one_has_published(
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
+    topic.append(0, at(first), 1, 2)
+    topic.append(2, at(first), 2)
+    topic.mark(at(first + 1))
+    with systems(tmp_path, 1) as [second], consolidating(), second.at_work(), consolidating():
+        topic.wait_counted(valkey)
+        topic.wait_counted(second.client)
+        assert Flush(store).run().published == [first]
+        with pytest.raises(Halt, match="another Tally"):
+            second.flush()
+        wait_until(lambda: is_left(topic, second.store), "it has left its group")
+        topic.append(0, at(first + 1), 3)
+        topic.mark(at(first + 2))
+        topic.wait_counted(valkey)
+        assert second.store.pending() == [first]
+        assert Flush(store).run().published == [first + 1]
+        second.take_over("--yes", "--drop")
+        topic.append(1, at(first + 2), 1)
+        topic.mark(at(first + 3))
+        topic.wait_counted(second.client)
+        assert second.flush() == [first + 2]
+        with pytest.raises(Halt, match="another Tally"):
+            Flush(store).run()
+    assert unique_counts() == [(str(first), 2, 3), (str(first + 1), 1, 1), (str(first + 2), 1, 1)]
+
+
+def is_left(topic: Requests, store: CountStore) -> bool:
+    return topic.members(group(store.identity())) == 0
 
 
 def test_an_old_backup_of_redis_is_brought_up_to_date_from_the_events(
@@ -342,10 +417,10 @@ def test_what_the_group_says_of_its_offsets_is_of_no_account(
     topic.append(0, at(first), 1, 2, 3)
     topic.count(valkey)
     topic.append(0, at(first), 4)
-    assert topic.commit(GROUP, 0, 1)
+    assert topic.commit(group(store.identity()), 0, 1)
     topic.count(valkey)
     topic.append(0, at(first), 5)
-    topic.forget(GROUP)
+    topic.forget(group(store.identity()))
     topic.count(valkey)
     assert counts(store, first) == dict.fromkeys(range(1, 6), 1)
 

@@ -24,7 +24,7 @@ from counter.minute import Minute
 from counter.store.counts import CountStore
 from counter.task_names import FLUSH
 from project.celery import app
-from tasks.events.consolidator import GROUP, SESSION_MS
+from tasks.events.consolidator import SESSION_MS, group
 from tests.faults.tally import Worker
 from tests.support.audit import audit
 from tests.support.checker import Calls, verify
@@ -123,6 +123,10 @@ class EventTally:
         self._stack.enter_context(run(process))
         return process
 
+    @property
+    def tally_id(self) -> str:
+        return self.store.identity()
+
     def wait_progress(self, events: int = 500) -> None:
         """Until so many more events are counted."""
         wanted = self._counted() + events
@@ -186,7 +190,7 @@ def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
 
 
 def test_sigterm_hands_over_at_once(events: EventTally) -> None:
-    wait_until(lambda: events.topic.members(GROUP) == 2, "both are at work")
+    wait_until(lambda: events.topic.members(group(events.tally_id)) == 2, "both are at work")
     for consolidator in events.consolidators:
         assert consolidator.stop() == 0
         begin = time.monotonic()
@@ -201,7 +205,9 @@ def test_a_stopped_consolidator_that_wakes_up_counts_nothing_twice(events: Event
     for consolidator in events.consolidators:
         consolidator.send(SIGSTOP)
         events.end_minute()
-        wait_until(lambda: events.topic.members(GROUP) == 1, "the group believes that it is dead")
+        wait_until(
+            lambda: events.topic.members(group(events.tally_id)) == 1, "the group believes that it is dead"
+        )
         events.wait_progress(2000)
         consolidator.send(SIGCONT)
         events.wait_progress(2000)
@@ -248,7 +254,7 @@ def test_the_groups_offsets_are_garbage(events: EventTally) -> None:
     for commit in (0, 10**9):
         for consolidator in events.consolidators:
             consolidator.kill()
-        is_committed = partial(events.topic.commit, GROUP, 0, commit)
+        is_committed = partial(events.topic.commit, group(events.tally_id), 0, commit)
         wait_until(is_committed, "nobody is left in the group")
         for consolidator in events.consolidators:
             consolidator.start()

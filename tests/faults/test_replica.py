@@ -15,6 +15,7 @@ from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.rebucketing import misfit, spread_over
@@ -150,6 +151,23 @@ def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) 
     minute = Minute.at(store.now())
     with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
         store.begin_at(minute)
+
+
+def test_without_the_replica_redis_gets_no_name_that_is_published(pair: Pair) -> None:
+    """Not even one that an earlier attempt has left behind: a failover would bring another one."""
+    with stopped(pair.replica):
+        for _ in range(2):
+            with pytest.raises(redis.TimeoutError, match="replicas hold"):
+                CountStore(connect()).identify()
+    store = CountStore(connect())
+    wait_until(lambda: is_named(store), "the replica has it")
+    assert pair.client.get(keys.ID) == store.identity().encode()
+
+
+def is_named(store: CountStore) -> bool:
+    with suppress(redis.TimeoutError):  # the replica has to catch up first
+        return bool(store.identify())
+    return False
 
 
 @pytest.mark.django_db

@@ -20,7 +20,7 @@ from tasks.events.markers import mark
 from tasks.kafka.topics import create_topics
 from tests.support.flushing import accept, next_minute, publish_one, run
 from tests.support.processes import ROOT
-from tests.support.reading import records
+from tests.support.reading import records, writers
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = {"unique-counts": "uniqueCount", "id-counts": "idCount"}
@@ -41,6 +41,9 @@ def test_real_records_are_as_described(store: CountStore) -> None:
     accept(store, 1, 0, -5, 2**63 - 1, -(2**63))
     next_minute(store)
     run(store)
+    headers = ASYNCAPI["components"]["messages"]["uniqueCount"]["headers"]["properties"]
+    for name in writers().values():
+        assert re.fullmatch(headers["tally"]["pattern"], name)
     for topic, name in MESSAGES.items():
         message = ASYNCAPI["components"]["messages"][name]
         found = records(topic)

@@ -26,6 +26,7 @@ from counter.store.clients import connect  # noqa: E402  (needs Django's setting
 from project.celery import app  # noqa: E402
 from tests.soak.nemesis import Nemesis  # noqa: E402
 from tests.soak.recount import audit_all  # noqa: E402
+from tests.soak.rival import rival  # noqa: E402
 from tests.soak.servers import HOME, Servers, clusters, one_of_each  # noqa: E402
 from tests.soak.stack import Stack, running_stack  # noqa: E402
 from tests.support.checker import verify  # noqa: E402  (needs Django's settings)
@@ -59,14 +60,15 @@ def main() -> None:
 
 def soak(servers: Servers, seconds: float, seed: int) -> None:
     """Raises AssertionError when a promise was broken, saying which."""
-    with running_stack(servers) as stack:
-        nemesis = Nemesis(stack, seed)
+    with rival(servers.env) as other, running_stack(servers) as stack:
+        nemesis = Nemesis(stack, other, seed)
         with Load(stack.url, CLIENTS, seed=seed) as load:
             try:
                 torment(stack, nemesis, load, seconds)
             finally:
                 nemesis.heal_all()
         judge(stack, nemesis, load)
+        other.judge()
 
 
 def torment(stack: Stack, nemesis: Nemesis, load: Load, seconds: float) -> None:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from counter import task_names
 from counter.store import keys
+from tests.soak.rival import Rival, has_published
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
 from tests.support.cluster import ValkeyCluster
@@ -63,8 +64,9 @@ def _of_server(target: str, name: str, server: Server, seconds: float) -> list[F
 class Nemesis:
     """Two runs with one seed draw the same faults, though at other moments of the system's life."""
 
-    def __init__(self, stack: Stack, seed: int) -> None:
+    def __init__(self, stack: Stack, rival: Rival, seed: int) -> None:
         self._stack = stack
+        self._rival = rival
         self._random = random.Random(seed)
         self._ill: dict[str, tuple[float, Fault]] = {}
         self._next = time.monotonic()
@@ -112,7 +114,12 @@ class Nemesis:
             self._of_messages(),
             self._of_state(),
             [self._another("worker"), self._another("beat")],
+            [Fault("rival", "run another Tally on the same topics", self._come, self._rival.go, 40)],
         ]
+
+    def _come(self) -> None:
+        if has_published(self._stack.store):  # or the topic would be the rival's
+            self._rival.come()
 
     def _of_way(self, kind: str, proxy: Proxy) -> list[Fault]:
         way, seconds = f"way to {kind}", ILL_SECONDS[kind]

@@ -2,15 +2,16 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import cast
 
 import redis
 
 from counter.minute import Minute
-from tests.support.reading import read_id_counts, unique_counts
+from counter.store.counts import CountStore
+from tests.support.reading import read_id_counts, unique_counts, writers
 
 SHOWN = 20
 BUCKET = r"\{b[0-9]+\}"
@@ -85,6 +86,22 @@ def _verify(calls: Calls, seen: Seen) -> Seen:
     found = list(violations(calls, seen))
     assert not found, "\n".join([f"{len(found)} promises are broken:", *found[:SHOWN]])
     return seen
+
+
+def verify_each(systems: Sequence[tuple[Calls, redis.Redis]]) -> None:
+    """The same for several on one Kafka: what each was told is in its own records, or in its own Redis."""
+    topic = Seen(unique_counts(), read_id_counts(), {}, {})
+    found = [*_order(topic), *_sums(topic)]
+    for calls, valkey in systems:
+        identity = CountStore(valkey).identity()
+        own = {minute for minute, tally in writers().items() if tally == identity}
+        seen = replace(
+            observe_waiting(valkey),
+            unique_counts=[row for row in topic.unique_counts if row[0] in own],
+            id_counts=[row for row in topic.id_counts if row[0] in own],
+        )
+        found += [*seen.twice, *_leftovers(seen), *_counts_of_ids(calls, seen)]
+    assert not found, "\n".join([f"{len(found)} promises are broken:", *found[:SHOWN]])
 
 
 def violations(calls: Calls, seen: Seen) -> Iterator[str]:

@@ -20,6 +20,7 @@ resource = parser.add_mutually_exclusive_group(required=True)
 resource.add_argument("--topic")
 resource.add_argument("--transactional-id")
 resource.add_argument("--group")
+parser.add_argument("--resource-pattern-type", default="literal")
 arguments = parser.parse_args()
 
 KINDS = {
@@ -32,7 +33,7 @@ acls = [
     AclBinding(
         kind,
         name,
-        ResourcePatternType.LITERAL,
+        ResourcePatternType[arguments.resource_pattern_type.upper()],
         principal,
         "*",
         AclOperation[operation.upper()],

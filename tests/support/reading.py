@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
@@ -17,6 +17,11 @@ TIMEOUT_SECONDS = 30
 
 def records(topic: str) -> list[tuple[bytes, bytes]]:
     """(key, value) of every committed record of the topic, partition by partition, in order."""
+    return [(message.key() or b"", message.value() or b"") for message in messages(topic)]
+
+
+def messages(topic: str) -> list[Message]:
+    """The same with all that goes with a record."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
@@ -30,7 +35,7 @@ def records(topic: str) -> list[tuple[bytes, bytes]]:
     )
     partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    found: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+    found: dict[int, list[Message]] = defaultdict(list)
     left = len(partitions)
     while left:
         message = consumer.poll(TIMEOUT_SECONDS)
@@ -38,9 +43,9 @@ def records(topic: str) -> list[tuple[bytes, bytes]]:
         if message.error():
             left -= 1
         else:
-            found[message.partition() or 0].append((message.key() or b"", message.value() or b""))
+            found[message.partition() or 0].append(message)
     consumer.close()
-    return [record for partition in sorted(found) for record in found[partition]]
+    return [message for partition in sorted(found) for message in found[partition]]
 
 
 def wait_for_markers(topic: str) -> None:
@@ -71,6 +76,15 @@ def read(topic: str) -> list[dict[str, Any]]:
 def unique_counts() -> list[tuple[str, int, int]]:
     """(minute, unique, total) of every published minute, in order."""
     return [(value["minute"], value["unique"], value["total"]) for value in read(UNIQUE_COUNTS)]
+
+
+def writers() -> dict[str, str]:
+    """minute -> the name of the Redis that published it, empty for a record without one."""
+    found: dict[str, str] = {}
+    for message in messages(UNIQUE_COUNTS):
+        name = dict(message.headers() or ()).get("tally") or b""
+        found[(message.key() or b"").decode()] = name if isinstance(name, str) else name.decode()
+    return found
 
 
 def read_id_counts() -> list[tuple[str, int, int]]:

@@ -27,5 +27,5 @@ class Command(ReportCommand):
             raise CommandError(str(error)) from error
         if not last:
             return None, "nothing is published yet"
-        facts = json.loads(last.record.value) | {"offset": last.offset}
+        facts = json.loads(last.record.value) | {"offset": last.offset, "tally": last.record.tally}
         return facts, "\n".join(f"{name:<13} {value}" for name, value in facts.items())

@@ -1,0 +1,43 @@
+"""Late calls: of minutes that others have published, so that here they can only count in the present one.
+
+Nothing but an operator's command has them do that: only he knows that they were not among the published ones.
+"""
+
+from collections.abc import Sequence
+
+import redis
+
+from counter.minute import Minute
+from counter.store import keys
+from counter.store.counts import CHUNK, CountStore
+from counter.store.keys import Bucket
+from counter.store.script import Script
+
+
+def carry(client: redis.Redis, minutes: Sequence[Minute]) -> None:
+    """Move the counts of these sealed minutes, each to the minute that is current then. May be run again."""
+    script = client.register_script(Script("carry").text)
+    for minute in minutes:
+        for bucket in CountStore(client).learn():
+            left = 1
+            while left:
+                home = _present(CountStore(client, [bucket]))
+                left = script(keys=_names(bucket, minute, home), args=[str(minute), str(home), CHUNK])
+
+
+def _present(store: CountStore) -> Minute:
+    """The minute in which calls of this bucket count now."""
+    now, sealed = Minute.at(store.now()), store.sealed()
+    return max(now, sealed + 1) if sealed else now
+
+
+def _names(bucket: Bucket, minute: Minute, home: Minute) -> list[str]:
+    of_both = [[bucket.ids(each), bucket.stats(each), bucket.prefix(each)] for each in (minute, home)]
+    return [bucket.sealed, bucket.pending, *of_both[0], *of_both[1]]
+
+
+def are_spread(client: redis.Redis, minutes: Sequence[Minute], buckets: int) -> bool:
+    """Whether these minutes are in the `buckets` of now alone: ids of others may live elsewhere now."""
+    present = set(keys.buckets(buckets))
+    before = [bucket for bucket in CountStore(client).learn() if bucket not in present]
+    return not before or not any(each.total for each in CountStore(client, before).stats(list(minutes)))

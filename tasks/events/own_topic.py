@@ -1,0 +1,68 @@
+"""OwnTopic: whose `unique-counts` is. Only the Tally that publishes there counts the events."""
+
+import time
+from contextlib import suppress
+
+import redis
+from confluent_kafka import KafkaException
+from redis.exceptions import RedisError
+
+from counter.store.counts import CountStore
+from tasks.events.waiting import Waiting
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.ownership import NotOurs, Ownership
+from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.records import BadRecord, UniqueCount
+
+LOOK_SECONDS = 30.0
+"""Between two looks at whose the topic is."""
+
+AWAY = (RedisError, KafkaAway, KafkaException, NoTopic, BadRecord, NotOurs)
+"""What is raised while that which decides what to count does not answer, or forbids it."""
+
+
+class OwnTopic:
+    """See the module. For one thread; `client` must return bytes."""
+
+    def __init__(self, client: redis.Redis, waiting: Waiting) -> None:
+        self._client = client
+        self._waiting = waiting
+        self._looked = 0.0
+
+    def wait(self) -> str:
+        """The name of our Redis, as soon as the topic is no other Tally's. Raises Stopped."""
+        while True:
+            try:
+                tally = self._look()
+            except AWAY as error:
+                self._waiting.pause(f"nothing is counted: {error}")
+            else:
+                self._looked = time.monotonic()
+                return tally
+
+    def is_still(self, tally: str) -> bool:
+        """Whether the topic is ours and our Redis the one of that name; while that can't be told, it is."""
+        if time.monotonic() < self._looked + LOOK_SECONDS:
+            return True
+        self._looked = time.monotonic()
+        try:
+            return self._look() == tally
+        except NotOurs:
+            return False
+        except AWAY:
+            return True
+
+    def last(self) -> UniqueCount | None:
+        """What this Redis has published last: another's record says nothing of what was counted here.
+
+        Raises one of AWAY.
+        """
+        with PublishedLog() as log:
+            last = Ownership(CountStore(self._client)).last(log)
+        return last.record if last else None
+
+    def _look(self) -> str:
+        ownership = Ownership(CountStore(self._client))
+        with PublishedLog() as log, suppress(BadRecord, NoTopic):  # by which it is nobody else's
+            ownership.last(log)
+        return ownership.identity

@@ -1,0 +1,104 @@
+"""`manage.py take_over`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from counter.management.report import ReportCommand
+from counter.minute import Minute
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.store.late import are_spread, carry
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.ownership import Ownership
+from tasks.publishing.published_log import NoTopic, Published, PublishedLog
+from tasks.publishing.records import BadRecord
+
+AHEAD = 5
+"""Minutes; more than any two clocks of a system that publishes differ."""
+
+MEANING = """\
+unique-counts ends with the minute {minute}, published at {at} by {writer}.
+From now on this Tally, {identity}, publishes behind it.
+
+  - The one that published it should be gone. If it is not, it stops when this one has published a minute.
+  - Of minutes up to {minute}, this Redis has calls that it did not publish: {left}.
+
+This is for a Redis that replaces one that is lost, and for nothing else."""
+
+CHOOSE = """\
+this Redis has calls of minutes that others have published: {left}. Say what they are:
+  --carry  calls that this Tally alone was told: they are counted in the present minute
+  --drop   calls that were published by the one before it: they came with a backup, or from its events"""
+
+
+class Command(ReportCommand):
+    """An operator's way out, where the topic was written by a Redis that is gone."""
+
+    help = "Hand the topic unique-counts over to this Redis, which replaces the one that wrote to it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """`--carry` or `--drop`, and `--yes`, beside `--json`."""
+        super().add_arguments(parser)
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--carry", action="store_true", help="count what is late in the present minute")
+        what.add_argument("--drop", action="store_true", help="delete what is late: it was published")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def report(self, **options: Any) -> tuple[Any, str]:
+        """Asks first."""
+        store = CountStore(connect())
+        store.learn()
+        last, late = _look(store)
+        minute = last.record.minute
+        if minute > Minute.at(store.now()) + AHEAD:
+            raise CommandError(f"the minute {minute} is still to come: no Tally has published that")
+        if late and not (options["carry"] or options["drop"]):
+            raise CommandError(CHOOSE.format(left=_list(late)))
+        if not options["yes"]:
+            self._ask(store, last, late)
+        store.seal(minute)
+        if options["carry"]:
+            _carry(late)
+        store.override(minute)
+        facts = {"last_published": str(minute), "from": last.record.tally, "late": [*map(str, late)]}
+        return facts, f"this Tally publishes behind {minute}"
+
+    def _ask(self, store: CountStore, last: Published, late: Sequence[Minute]) -> None:
+        record = last.record
+        told = {"writer": record.tally or "one without a name", "identity": store.identity()}
+        at = f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC"
+        self.stderr.write(MEANING.format(minute=record.minute, at=at, left=_list(late), **told))
+        if input(f"Write {record.minute} once more to go on: ") != str(record.minute):
+            raise CommandError("nothing was changed")
+
+
+def _look(store: CountStore) -> tuple[Published, list[Minute]]:
+    """The last record, and the minutes up to there that wait here and were not published from here."""
+    ownership = Ownership(store)
+    try:
+        with PublishedLog() as log:
+            last = log.last()
+            if not last:
+                raise CommandError("unique-counts has no record: there is nothing to take over")
+            late = [minute for minute, _ in ownership.unpublished(log, store.pending(last.record.minute))]
+    except BadRecord as error:
+        raise CommandError(f"{error}: see manage.py set_last_published") from error
+    except (KafkaAway, NoTopic) as error:
+        raise CommandError(str(error)) from error
+    if not late and ownership.is_ours(last):
+        raise CommandError("unique-counts is this Tally's already")
+    return last, late
+
+
+def _carry(late: Sequence[Minute]) -> None:
+    client = connect()
+    if not are_spread(client, late, settings.REDIS_BUCKETS):
+        raise CommandError("some of them are in buckets of before: they can't be told from ids of new ones")
+    carry(client, late)
+
+
+def _list(minutes: Sequence[Minute]) -> str:
+    return ", ".join(map(str, minutes)) or "none"
