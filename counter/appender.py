@@ -14,7 +14,7 @@ from counter import metrics, refusals
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
-from counter.kafka import REQUESTS
+from counter.kafka import REQUESTS, prefixed
 from counter.minute import EPOCH
 
 POLL_SECONDS = 0.001
@@ -54,6 +54,7 @@ class Appender:
     async def start(self) -> None:
         """Begin; the client is made here, in the process that uses it."""
         self._loop = asyncio.get_running_loop()
+        self._topic = prefixed(REQUESTS)
         self._producer = Producer(producer_config())
 
     async def stop(self) -> None:
@@ -105,7 +106,7 @@ class Appender:
         for id in ids:
             value, key = event(id)
             try:
-                self._producer.produce(REQUESTS, value, key, on_delivery=outcome)
+                self._producer.produce(self._topic, value, key, on_delivery=outcome)
             except (BufferError, KafkaException) as error:
                 outcome.left -= 1
                 self._fail(outcome, 1, str(error))

@@ -10,7 +10,7 @@ from counter import metrics, refusals
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import event, minute_of, producer_config
-from counter.kafka import REQUESTS
+from counter.kafka import REQUESTS, prefixed
 
 POLL_SECONDS = 0.005
 """A thread may handle what another one waits for, so none waits longer than this without a look."""
@@ -28,12 +28,12 @@ class EventRecorder:
 
         Raises Unavailable when not all were acknowledged in time; then some may have been recorded.
         """
-        delivery = _Delivery(len(ids))
+        topic, delivery = prefixed(REQUESTS), _Delivery(len(ids))
         deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             for id in ids:
                 value, key = event(id)
-                self._producer.produce(REQUESTS, value, key, on_delivery=delivery)
+                self._producer.produce(topic, value, key, on_delivery=delivery)
             while delivery.left and not delivery.error and time.monotonic() < deadline:
                 self._producer.poll(POLL_SECONDS)
         except (BufferError, KafkaException) as error:

@@ -28,6 +28,18 @@ FRESH_SECONDS = 1.0
 """Many may ask; the servers are asked once in this time."""
 
 Probe = Callable[[], Iterable[str]]
+MakeProbe = Callable[[redis.Redis], Probe]
+_added: dict[str, MakeProbe] = {}
+
+
+def add_probe(part: str, make: MakeProbe) -> None:
+    """Have `/readyz` look at one thing more; `make` is called once in a process that does."""
+    _added[part] = make
+
+
+def added_probes(client: redis.Redis) -> dict[str, Probe]:
+    """Those that other packages have added, by part."""
+    return {part: make(client) for part, make in _added.items()}
 
 
 def problems(client: redis.Redis) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 
@@ -26,6 +26,7 @@ from counter.store import CountStore
 from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord
+from tasks.shape import look
 
 KAFKA_SECONDS = 2.0
 WORKER_SECONDS = 1.0
@@ -66,6 +67,14 @@ def kafka_panel() -> Iterator[Fact]:
         yield Fact("Last record", f"{last.record.minute}, offset {last.offset}" if last else "none yet")
         if last:
             yield Fact("Published", _ago(last.record.published_at))
+        yield from _topics()
+
+
+def _topics() -> Iterator[Fact]:
+    """What is not as it must be."""
+    with suppress(KafkaAway, RedisError):  # others say so
+        for finding in look(_admin_client(), CountStore(client()), KAFKA_SECONDS):
+            yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)
 
 
 @panel("Events")

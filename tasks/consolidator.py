@@ -22,20 +22,23 @@ from dataclasses import dataclass
 import redis
 from celery import current_app
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.events import Records, minute_of, stretches
 from counter.jobs import FLUSH
-from counter.kafka import REQUESTS, client_config
+from counter.kafka import REQUESTS, client_config, prefixed
 from counter.keys import Bucket, spread
 from counter.layout import misfit
 from counter.minute import Minute
 from counter.progress import NEVER, Claim, Position, Progress, closed_minute
+from counter.store import CountStore
 from tasks import metrics
 from tasks.brokers import KafkaAway
 from tasks.published_log import NoTopic, PublishedLog
 from tasks.records import BadRecord, UniqueCount
+from tasks.shape import why_uncountable
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,8 @@ class _Reading:
     """The highest append time before it, in milliseconds"""
     positions: list[Position]
     """Bucket by bucket; one may be further than `next`"""
+    now: Minute
+    """By Redis's clock, when reading began: for events of a log that has told no time yet"""
 
 
 class Stopped(Exception):
@@ -102,10 +107,12 @@ class Consolidator:
         self._sealed: dict[Bucket, Minute] = {}
         self._published: UniqueCount | None = None
         self._read_up_to = self._hinted = NEVER
+        self._topic = prefixed(REQUESTS)
+        self._admin = AdminClient(client_config())
         self._consumer = Consumer(
             client_config()
             | {
-                "group.id": GROUP,
+                "group.id": prefixed(GROUP),
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": SESSION_MS,
                 "auto.offset.reset": "error",
@@ -120,7 +127,7 @@ class Consolidator:
 
     def run(self) -> None:
         """Until told to stop; then it leaves the group, so that others take over at once."""
-        self._consumer.subscribe([REQUESTS], on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not self._stop.is_set():
                 self._turn()
@@ -139,6 +146,8 @@ class Consolidator:
                 self._look_at(error, message.partition())
             else:
                 records[message.partition() or 0].add(message)
+        if any(each.untimed for each in records.values()):
+            self._wait_countable()
         claims = [claim for partition, of in records.items() for claim in self._claims(partition, of)]
         if claims:
             self._count(claims)
@@ -158,12 +167,13 @@ class Consolidator:
         """Where the partition goes on; waits until that can be told. Raises Stopped."""
         while True:
             try:
-                if why := misfit(self._client):
+                if why := misfit(self._client) or why_uncountable(self._admin):
                     self._wait(why)
                     continue
                 if positions := self._progress.positions().get(partition):
                     first = min(positions, key=lambda position: position.next)
-                    self._readings[partition] = _Reading(first.next, first.time, positions)
+                    now = Minute.at(CountStore(self._client).now())
+                    self._readings[partition] = _Reading(first.next, first.time, positions, now)
                     return first.next
                 self._progress.begin(partition, self._first_offset(partition))
             except (*AWAY, BadRecord) as error:
@@ -174,11 +184,11 @@ class Consolidator:
 
         What is in minutes that were published as events has been counted.
         """
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
         published = _last_published()
         if not published or published.partitions <= partition:
             return low
-        wanted = TopicPartition(REQUESTS, partition, int(published.minute.end * 1000))
+        wanted = TopicPartition(self._topic, partition, int(published.minute.end * 1000))
         [found] = self._consumer.offsets_for_times([wanted], ASK_SECONDS)
         return found.offset if found.offset >= 0 else high
 
@@ -198,9 +208,21 @@ class Consolidator:
             parts = zip(self._progress.buckets, reading.positions, self._spread(stretch.ids), strict=True)
             for bucket, position, part in parts:
                 if position.next < stretch.end:
-                    minute, ids = self._home(bucket, partition, stretch.minute, part)
+                    minute = stretch.minute if stretch.time else reading.now
+                    minute, ids = self._home(bucket, partition, minute, part)
                     yield Claim(bucket, partition, reading.next, stretch.end, stretch.time, minute, ids)
             reading.next, reading.time = stretch.end, stretch.time
+
+    def _wait_countable(self) -> None:
+        """Until the broker gives events their time again; those without one count in the log's time."""
+        why: str | None = "not asked yet"
+        while why:
+            try:
+                why = why_uncountable(self._admin)
+            except AWAY as error:
+                why = f"can't tell how {self._topic} is set up: {error}"
+            if why:
+                self._wait(why)
 
     def _follows(self, partition: int, next: int, found: int) -> bool:
         """Whether nothing is missing before the record that was found: where it seems so, look again."""
@@ -264,21 +286,21 @@ class Consolidator:
         """4: read on from where the partition stands."""
         self._readings.pop(partition, None)
         try:
-            self._consumer.incremental_unassign([TopicPartition(REQUESTS, partition)])
+            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
         except KafkaException:
             return  # it was taken away meanwhile
         offset = self._find(partition)
-        self._consumer.incremental_assign([TopicPartition(REQUESTS, partition, offset)])
+        self._consumer.incremental_assign([TopicPartition(self._topic, partition, offset)])
 
     def _rest(self, partitions: Collection[int]) -> None:
         """Read none of these for a while: Redis does not take their events, but those of others."""
         logger.warning("Redis is crowded: partitions %s are ahead, and wait for others", sorted(partitions))
-        self._consumer.pause([TopicPartition(REQUESTS, partition) for partition in partitions])
+        self._consumer.pause([TopicPartition(self._topic, partition) for partition in partitions])
         self._resting |= set(partitions)
         self._rest_ends = time.monotonic() + REST_SECONDS
 
     def _resume(self) -> None:
-        self._consumer.resume([TopicPartition(REQUESTS, partition) for partition in self._resting])
+        self._consumer.resume([TopicPartition(self._topic, partition) for partition in self._resting])
         self._resting.clear()
 
     def _hint(self) -> None:
@@ -297,7 +319,7 @@ class Consolidator:
         if error.code() != KafkaError._AUTO_OFFSET_RESET or partition is None:
             self._wait(f"Kafka: {error.str()}")
         elif self._skip_lost:
-            low, _ = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
             logger.error("partition %d: events are lost; going on at offset %d", partition, low)
             self._progress.skip(partition, low)
             self._again(partition)

@@ -4,15 +4,17 @@ The output topic is the truth: its last committed record says which minute was p
 anywhere is healed by running this again from 1, and nothing else decides anything.
 
 1   lock       one flusher at a time; not getting the lease, or losing it, is a normal return
-2   init       a new producer, init_transactions(): fences every older one, resolves its open transaction
-3   last       the last committed record of unique-counts -> the watermark, the minute W
+2   init       the topics are as they must be; a new producer, init_transactions(): fences every older one,
+               resolves its open transaction
+3   last       no other transaction is open; the last committed record of unique-counts -> the watermark, the
+               minute W, behind all that was ever acknowledged
 4   raise      tally:sealed = max(tally:sealed, W)
 5   leftovers  pending minutes <= W are already published: settle them (6e)
 6   the minutes W+1 ... the last that is over (tasks/closing.py; further, if further ones are sealed) in
     order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
-6b  publish    begin; id-counts in chunks; the unique-counts record; commit
-6c  read back  the committed records are these; anything else: start over at 2, delete nothing
+6b  publish    begin; id-counts in chunks; the unique-counts record; commit; remember what is acknowledged
+6c  read back  the committed records are these; anything else: delete nothing, publish nothing again
 6d  record     PublishedMinute rows: history for people, never the truth
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
@@ -24,20 +26,25 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import Task, shared_task
+from confluent_kafka.admin import AdminClient
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.connection import connect
 from counter.jobs import FLUSH
+from counter.kafka import client_config, prefixed
 from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from tasks import history, metrics
 from tasks.brokers import Fenced, KafkaAway, StartOver
 from tasks.closing import find_closing
+from tasks.open_transaction import wait_decided
 from tasks.published_log import NoTopic, Published, PublishedLog
 from tasks.publisher import Transaction
 from tasks.records import BadRecord, UniqueCount
+from tasks.shape import look
 from tasks.steps import step
+from tasks.topics import UNIQUE_COUNTS
 from tasks.watermark import Halt, find_watermark
 
 logger = structlog.get_logger(__name__)
@@ -117,6 +124,7 @@ class Flush:
                 logger.warning("starting over", error=str(error))
                 continue
             if not left:
+                self._store.resume()
                 self._report.again_in = self._until_next()
                 return
         self._report.again_in = timedelta(0)
@@ -130,12 +138,18 @@ class Flush:
 
     def _turn(self) -> bool:
         """Steps 2 to 6 for one transaction; whether a closed minute is left."""
+        admin = AdminClient(client_config())
+        with step("2.shape"):
+            self._store.learn()
+            self._check_shape(admin)
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
             with step("2.init"):
                 transaction.init()
+            with step("3.open"):
+                wait_decided(admin, self._lease.extend)
             with step("3.last"):
-                self._store.learn()
                 watermark = find_watermark(self._store, log)
+                self._check_acknowledged(watermark)
             if not watermark:
                 return False
             with step("4.raise"):
@@ -150,6 +164,17 @@ class Flush:
                 return False
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
 
+    def _check_shape(self, admin: AdminClient) -> None:
+        if found := [finding.text for finding in look(admin, self._store) if finding.halts]:
+            raise Halt("; ".join(found))
+
+    def _check_acknowledged(self, watermark: Minute | None) -> None:
+        """A commit that Kafka has acknowledged is never made again, unless an operator says so."""
+        if kept := self._store.acknowledged():
+            last, offset = kept
+            if not watermark or watermark < last:
+                raise Halt(_missing(last, offset))
+
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
         """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
         with step("6a.seal"):
@@ -161,6 +186,8 @@ class Flush:
         records = [self._add(transaction, minute, of) for minute, of in stats]
         with step("6b.commit"):
             offsets = transaction.commit()
+        with step("6b.acknowledged"):
+            self._store.acknowledge(records[-1].minute, offsets[0])
         with step("6c.read_back"):
             published = self._read_back(log, offsets, records)
         with step("6c.published"):
@@ -213,14 +240,25 @@ class Flush:
         self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
     ) -> list[Published]:
         published = list(log.since(offsets[0]))
-        if [(p.record.minute, p.record.stats) for p in published] != [(r.minute, r.stats) for r in records]:
-            raise StartOver("the topic does not end with what was committed")
+        found = [(each.record.minute, each.record.stats) for each in published]
+        wanted = [(each.minute, each.stats) for each in records]
+        if found[: len(wanted)] != wanted:
+            raise Halt(_missing(records[-1].minute, offsets[0]))
+        if len(found) > len(wanted):
+            raise StartOver("the topic goes on behind what was committed")
         return published
 
     def _settle(self, minute: Minute) -> None:
         with step("6e.settle"):
             for _ in self._store.settle(minute):
                 self._lease.extend()
+
+
+def _missing(last: Minute, offset: int) -> str:
+    return (
+        f"Kafka has acknowledged the minutes up to {last}, at offset {offset} of {prefixed(UNIQUE_COUNTS)},"
+        " and does not have them: publishing them again might double them"
+    )
 
 
 @shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)

@@ -5,7 +5,8 @@ from django.db import DatabaseError
 
 from counter.models import PublishedMinute
 from tasks import metrics
-from tasks.published_log import PARTITION, Published
+from tasks.published_log import Published
+from tasks.topics import PARTITION
 
 logger = structlog.get_logger(__name__)
 

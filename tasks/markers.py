@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from counter.connection import connect
 from counter.events import marker, producer_config
-from counter.kafka import REQUESTS
+from counter.kafka import REQUESTS, prefixed
 from counter.minute import Minute
 from counter.sink import is_event_mode
 from counter.store import CountStore
@@ -32,7 +32,7 @@ def mark(minute: Minute) -> None:
 
     Where a broker's clock is a little behind, its partitions get another one. Raises NotMarked.
     """
-    times: dict[int, int] = {}
+    topic, times = prefixed(REQUESTS), dict[int, int]()
     errors: list[KafkaError] = []
 
     def delivered(error: KafkaError | None, message: Message) -> None:
@@ -44,10 +44,10 @@ def mark(minute: Minute) -> None:
     start = minute.start.timestamp()
     try:
         producer = Producer(producer_config() | {"message.timeout.ms": TIMEOUT_MS, "linger.ms": 0})
-        left = set(producer.list_topics(REQUESTS, timeout=ASK_SECONDS).topics[REQUESTS].partitions)
+        left = set(producer.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
         while left:
             for partition in left:
-                producer.produce(REQUESTS, marker(minute), partition=partition, on_delivery=delivered)
+                producer.produce(topic, marker(minute), partition=partition, on_delivery=delivered)
             producer.flush()
             if errors:
                 raise NotMarked(errors[0].str())

@@ -16,7 +16,7 @@ from counter.api.accepting import AnyAccept
 from counter.api.bodies import TroubleBody
 from counter.connection import connect_for_accept
 from counter.exposition import scrape
-from counter.health import Watch, kafka_problems, problems, publishing_problems
+from counter.health import Watch, added_probes, kafka_problems, problems, publishing_problems
 from counter.kafka import Complaint, client_config
 from counter.sink import KAFKA, REDIS
 
@@ -33,6 +33,7 @@ def watch() -> Watch:
             KAFKA: lambda: kafka_problems(admin, complaint),
             "publishing": lambda: publishing_problems(client),
         }
+        | added_probes(client)
     )
 
 
