@@ -124,7 +124,8 @@ class Flush:
                 logger.warning("starting over", error=str(error))
                 continue
             if not left:
-                self._store.resume()
+                with step("7.resume"):
+                    self._store.resume()
                 self._report.again_in = self._until_next()
                 return
         self._report.again_in = timedelta(0)

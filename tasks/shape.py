@@ -74,7 +74,7 @@ Rule = Callable[[Shape], Iterator[Finding]]
 
 
 def look(admin: AdminClient, store: CountStore, seconds: float = ASK_SECONDS) -> list[Finding]:
-    """What is wrong with the topics that are in use. Raises KafkaAway after so many seconds, or RedisError."""
+    """What is wrong with the topics in use. Raises KafkaAway, after so many seconds, or RedisError."""
     names = [UNIQUE_COUNTS, *([ID_COUNTS] if settings.PUBLISH_ID_COUNTS else [])]
     if is_event_mode() or store.event_buckets():
         names.append(REQUESTS)

@@ -9,6 +9,7 @@ import redis
 
 from counter.health import Watch
 from counter.store import CountStore
+from tests.conftest import new_topics
 from tests.directives import configured
 from tests.processes import ServerProcess, wait_until
 from tests.web import serving
@@ -16,6 +17,7 @@ from tests.web import serving
 
 @pytest.fixture(scope="module")
 def url(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Iterator[str]:
+    new_topics()
     with serving("asgi") as url:
         yield url
 

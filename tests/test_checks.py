@@ -38,6 +38,10 @@ def found(**options: list[str]) -> set[str]:
         ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
         ("CELERY_BROKER_URL", "redis://tally:a/b@localhost", "tally.E006"),
         ("ACCEPT_REPLICAS", -1, "tally.E005"),
+        ("KAFKA_TOPIC_PREFIX", "staging/", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "täglich-", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "staging-\n", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "a" * 201, "tally.E007"),
     ],
 )
 def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:

@@ -16,8 +16,10 @@ from tests.processes import wait_until
 
 CALLS = {
     "1.lock": ["SET"],
+    "2.shape": ["SMEMBERS", "pipeline", "GET"],
     "2.init": ["list_topics", "EVALSHA", "init_transactions"],
-    "3.last": ["SMEMBERS", "TIME", "pipeline", "get_watermark_offsets", "assign", "poll"],
+    "3.open": [],
+    "3.last": ["TIME", "pipeline", "get_watermark_offsets", "assign", "poll", "GET"],
     "4.raise": ["SMEMBERS", "EVALSHA"],
     "5.leftovers": ["pipeline"],
     "6.closed": ["TIME", "pipeline"],
@@ -26,10 +28,12 @@ CALLS = {
     "6b.id_counts": ["LRANGE", "MGET", "produce", "EVALSHA"],
     "6b.unique_count": ["produce"],
     "6b.commit": ["EVALSHA", "commit_transaction"],
+    "6b.acknowledged": ["SET"],
     "6c.read_back": ["assign", "poll"],
     "6c.published": ["pipeline"],
     "6d.record": [],
     "6e.settle": ["EVALSHA"],
+    "7.resume": ["DEL"],
     "7.clock": ["TIME"],
     "7.unlock": ["EVALSHA"],
 }
