@@ -35,6 +35,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
+SHAPE, TOPICS = "tests/test_shape.py::test_", "tasks/shape.py"
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
@@ -66,7 +67,7 @@ MUTANTS = (
         PUBLISHER,
         f"{ZOMBIE}an_overtaken_flusher_changes_nothing[6b.commit/commit_transaction.before-1]",
         (
-            '                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",',
+            '                "transactional.id": prefixed(f"{prefix}{TRANSACTIONAL_ID}"),',
             '                "transactional.id": f"{TRANSACTIONAL_ID}-{time.time()}",',
         ),
         (
@@ -81,7 +82,7 @@ MUTANTS = (
         ("import time\n", "import time\nfrom contextlib import suppress\n"),
         (
             "            offsets = transaction.commit()",
-            "            with suppress(KafkaAway):\n                transaction.commit()",
+            "            offsets = [0]\n            with suppress(KafkaAway):\n                transaction.commit()",
         ),
         ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
     ),
@@ -365,7 +366,7 @@ MUTANTS = (
         "a consolidator with another number of buckets begins nothing",
         "tasks/consolidator.py",
         "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
-        ("if why := misfit(self._client):", "if why := None:"),
+        ("if why := misfit(self._client) or ", "if why := "),
     ),
     mutant(
         "minutes wait for events in another number of buckets",
@@ -464,6 +465,97 @@ MUTANTS = (
         "project/environment.py",
         "tests/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",
         ("        except ValueError:", "        except ZeroDivisionError:"),
+    ),
+    mutant(
+        "a minute's record goes to partition 0, by number",
+        PUBLISHER,
+        f"{SHAPE}a_topic_that_is_enlarged_while_a_minute_is_published_has_it_once",
+        ('{"partition": PARTITION, ', "{"),
+    ),
+    mutant(
+        "a commit that is acknowledged and not there is not made again",
+        FLUSHER,
+        f"{COMMIT}what_is_committed_and_not_there_is_not_committed_again",
+        ("self._store.acknowledge(records[-1].minute, offsets[0])", "pass"),
+    ),
+    mutant(
+        "nothing is published behind someone's open transaction",
+        FLUSHER,
+        f"{SHAPE}a_transaction_that_someone_leaves_open_halts_and_is_named",
+        ("wait_decided(admin, self._lease.extend)", "pass"),
+    ),
+    mutant(
+        "a topic of several partitions stops publishing",
+        TOPICS,
+        f"{SHAPE}three_partitions_halt_until_an_operator_agrees",
+        ("found.partitions not in {1, kept}", "not found.partitions"),
+    ),
+    mutant(
+        "partitions that hold records are not agreed to",
+        "tasks/management/commands/keep_partitions.py",
+        f"{SHAPE}partitions_with_records_of_others_are_not_agreed_to",
+        ("        if others:", "        if not count:"),
+    ),
+    mutant(
+        "a topic that forgets minutes stops publishing",
+        TOPICS,
+        f"{SHAPE}a_topic_that_forgets_minutes_halts",
+        ('.split(",") and has_limit', '.split(",") and not limits'),
+    ),
+    mutant(
+        "a topic that can take no record stops publishing",
+        TOPICS,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[unique-counts-min_insync_replicas-2-takes no records]",
+        ("if least > shape.replicas:", "if least > 1_000:"),
+    ),
+    mutant(
+        "a topic that refuses full batches stops publishing",
+        TOPICS,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-max_message_bytes-1000-refuses batches]",
+        ("if most < LARGEST_BATCH:", "if most < 0:"),
+    ),
+    mutant(
+        "counts of ids that are compacted away stop publishing",
+        TOPICS,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[id-counts-cleanup_policy-compact-newest record of each id]",
+        ('if "compact" in', 'if "both" in'),
+    ),
+    mutant(
+        "events with their callers' times stop publishing",
+        TOPICS,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-message_timestamp_type-CreateTime-clocks must not decide]",
+        ("if by not in TRUSTED_TIMES:", "if not by:"),
+    ),
+    mutant(
+        "… and wait to be counted",
+        "tasks/consolidator.py",
+        f"{SHAPE}events_with_their_callers_times_wait_until_the_broker_gives_them",
+        ("misfit(self._client) or why_uncountable(self._admin)", "misfit(self._client)"),
+        ("if any(each.untimed for each in records.values()):", "if not self._topic:"),
+    ),
+    mutant(
+        "… and move no minute on",
+        "counter/events.py",
+        f"{SHAPE}events_with_their_callers_times_in_the_middle_count_in_the_logs_time",
+        ("            time = 0\n", ""),
+    ),
+    mutant(
+        "one broker has a commit on disk before it acknowledges",
+        "embedded/server.properties",
+        "tests/faults/test_power_cut.py::test_a_minute_is_on_disk_before_its_commit_is_acknowledged",
+        ("log.flush.interval.messages=1\n", ""),
+    ),
+    mutant(
+        "topics of one replica are made to be on disk",
+        "tasks/topics.py",
+        f"{SHAPE}topics_as_they_are_made_are_as_they_must_be",
+        ("if durable == ALONE:", "if not durable:"),
+    ),
+    mutant(
+        "each prefix has a fence of its own",
+        PUBLISHER,
+        "tests/test_prefix.py::test_the_fence_of_one_is_not_the_others",
+        ('prefixed(f"{prefix}{TRANSACTIONAL_ID}")', 'f"{prefix}{TRANSACTIONAL_ID}"'),
     ),
 )
 

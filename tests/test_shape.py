@@ -2,16 +2,17 @@
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
 import redis
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from django.core.checks import run_checks
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from counter.console import panels
@@ -21,12 +22,15 @@ from counter.events import TRUSTED_TIMES
 from counter.kafka import REQUESTS, client_config
 from counter.minute import Minute
 from counter.store import CountStore
+from embedded.kafka import Kafka
+from embedded.ports import free_port
 from tasks import steps
 from tasks.shape import TRANSACTION_LOG, look
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tasks.watermark import Halt
 from tests.checker import Calls, verify
-from tests.processes import wait_until
+from tests.processes import ServerProcess, wait_until
+from tests.processes import run as run_process
 from tests.reading import unique_counts
 from tests.requests_topic import Requests, consolidating
 from tests.test_commands import command, facts
@@ -97,6 +101,10 @@ def test_topics_as_they_are_made_are_as_they_must_be(
     publish.init_transactions()  # so that Kafka has its own topic, too
     assert TRANSACTION_LOG in admin.list_topics(timeout=30).topics
     assert look(admin, store) == []
+    for topic in (UNIQUE_COUNTS, ID_COUNTS, REQUESTS):
+        asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        flush = admin.describe_configs([asked])[asked].result(30)["flush.messages"]
+        assert (flush.value, flush.source) == ("1", ConfigSource.DYNAMIC_TOPIC_CONFIG.value), "its own"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +194,30 @@ def test_three_partitions_halt_until_an_operator_agrees(admin: AdminClient, stor
     next_minute_of(store, calls)
     with pytest.raises(Halt, match="has 4 partitions instead of one"):
         run(store)
+
+
+def test_what_a_consumer_has_made_is_found(
+    store: CountStore, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that subscribes before Tally has made its topics, on brokers that make what they are asked for."""
+    defaults = {"auto.create.topics.enable": "true", "num.partitions": "3"}
+    broker = Kafka(tmp_path, free_port(), properties=defaults)
+    settings.KAFKA_BOOTSTRAP_SERVERS = broker.bootstrap_servers
+    with run_process(ServerProcess(broker)):
+        consumer = Consumer(client_config() | {"group.id": "hasty", "allow.auto.create.topics": True})
+        consumer.subscribe([UNIQUE_COUNTS, ID_COUNTS])
+        admin = AdminClient(client_config())
+        wait_until(
+            lambda: consumer.poll(0.1) or len(admin.list_topics(timeout=5).topics) > 1, "they are made"
+        )
+        consumer.close()
+        call_command("create_topics")
+        assert "has 3 partitions instead of one" in capsys.readouterr().err
+        accept(store, 1)
+        next_minute(store)
+        with pytest.raises(Halt, match=r"has 3 partitions instead of one.*; .*loses its oldest records"):
+            run(store)
+        assert unique_counts() == []
 
 
 def next_minute_of(store: CountStore, calls: Calls) -> None:
