@@ -31,11 +31,19 @@ def wait_decided(admin: AdminClient, keep_alive: Callable[[], None]) -> None:
     where someone's transaction stays open; KafkaAway.
     """
     deadline = time.monotonic() + WAIT_SECONDS
-    while (since := open_since(admin)) is not None:
+    while failure := _failure(admin):
         if time.monotonic() > deadline:
-            raise Halt(_explain(since))
+            raise failure
         keep_alive()
         time.sleep(PAUSE_SECONDS)
+
+
+def _failure(admin: AdminClient) -> Exception | None:
+    try:
+        since = open_since(admin)
+    except KafkaAway as error:  # or the partition has just got another leader
+        return error
+    return None if since is None else Halt(_explain(since))
 
 
 def open_since(admin: AdminClient) -> int | None:

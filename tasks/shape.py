@@ -5,9 +5,8 @@ cluster's defaults, and anybody with the right may change them at any time.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
@@ -17,60 +16,23 @@ from confluent_kafka.admin._config import ConfigResource
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from counter.events import TRUSTED_TIMES
 from counter.health import KAFKA_SECONDS
 from counter.kafka import REQUESTS, client_config, prefixed
 from counter.sink import is_event_mode
 from counter.store import CountStore
 from tasks.brokers import KafkaAway
+from tasks.shape_rules import (
+    RULES,
+    TRANSACTION_LOG,
+    Finding,
+    Shape,
+    has_the_brokers_time,
+    is_not_compacted,
+)
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
-
-TRANSACTION_LOG = "__transaction_state"
-"""Kafka's own topic, where it keeps whether a transaction is committed."""
-
-LARGEST_BATCH = 1_000_000
-"""Bytes: `message.max.bytes` of librdkafka, which sends no batch that is larger."""
-
-DEFAULT_BYTES = 1_048_588
-"""`max.message.bytes`, by default."""
 
 ASK_SECONDS = 5.0
 FRESH_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it must be, or can't be looked at: one sentence, and what to do."""
-
-    text: str
-    halts: bool = True
-    """Whether going on would break a promise, or can't succeed"""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Of one topic."""
-
-    name: str
-    partitions: int
-    replicas: int
-    """Of the partition that has the fewest"""
-    config: Mapping[str, str]
-    """Empty where we may not look"""
-
-    def number(self, setting: str) -> int:
-        """A setting that is one."""
-        return int(self.config[setting])
-
-    def set(self, *settings_: str) -> str:
-        """The command of Kafka's that changes settings, each `name=value`."""
-        return (
-            f"kafka-configs.sh --bootstrap-server {settings.KAFKA_BOOTSTRAP_SERVERS} --alter"
-            f" --entity-type topics --entity-name {self.name} --add-config {','.join(settings_)}"
-        )
-
-
-Rule = Callable[[Shape], Iterator[Finding]]
 
 
 def look(admin: AdminClient, store: CountStore, seconds: float = ASK_SECONDS) -> list[Finding]:
@@ -85,7 +47,7 @@ def why_uncountable(admin: AdminClient) -> str | None:
     """What keeps events from being counted in their minutes, or at all. Raises KafkaAway."""
     for found in _describe(admin, [prefixed(REQUESTS)], ASK_SECONDS):
         if isinstance(found, Shape) and found.config:
-            for finding in chain(_has_the_brokers_time(found), _is_not_compacted(found)):
+            for finding in chain(has_the_brokers_time(found), is_not_compacted(found)):
                 return finding.text
     return None
 
@@ -112,8 +74,8 @@ class Watched:
 
 
 def _look(admin: AdminClient, names: Iterable[str], kept: int, seconds: float) -> Iterator[Finding]:
-    rules: dict[str, tuple[Rule, ...]] = {prefixed(name): _RULES[name] for name in names}
-    rules[TRANSACTION_LOG] = _RULES[TRANSACTION_LOG]
+    rules = {prefixed(name): RULES[name] for name in names}
+    rules[TRANSACTION_LOG] = RULES[TRANSACTION_LOG]
     for found in _describe(admin, list(rules), seconds):
         if isinstance(found, Finding):
             yield found
@@ -158,75 +120,3 @@ def _unseen(name: str, error: KafkaError) -> Iterator[Finding]:
         raise KafkaAway(error.str())
     elif name != TRANSACTION_LOG:  # which the first transaction makes
         yield Finding(f"the topic {name} does not exist: run manage.py create_topics")
-
-
-def _is_kept(shape: Shape) -> Iterator[Finding]:
-    """Compacting takes nothing away: each minute is a key of its own. Nor does deleting without a limit."""
-    limits = [f"{name}={shape.config[name]}" for name in ("retention.ms", "retention.bytes")]
-    has_limit = any(not limit.endswith("=-1") for limit in limits)
-    if "delete" in shape.config["cleanup.policy"].split(",") and has_limit:
-        yield Finding(
-            f"{shape.name} loses its oldest records (cleanup.policy={shape.config['cleanup.policy']},"
-            f" {', '.join(limits)}): {shape.set('cleanup.policy=compact', 'retention.ms=-1')}"
-        )
-
-
-def _is_not_compacted(shape: Shape) -> Iterator[Finding]:
-    if "compact" in shape.config["cleanup.policy"].split(","):
-        yield Finding(
-            f"{shape.name} is compacted, which leaves only the newest record of each id:"
-            f" {shape.set('cleanup.policy=delete')}"
-        )
-
-
-def _has_the_brokers_time(shape: Shape) -> Iterator[Finding]:
-    by = shape.config["message.timestamp.type"]
-    if by not in TRUSTED_TIMES:
-        yield Finding(
-            f"{shape.name} has the times of its callers (message.timestamp.type={by}), and their clocks must"
-            f" not decide a minute: {shape.set('message.timestamp.type=LogAppendTime')}"
-        )
-
-
-def _has_enough_replicas(shape: Shape) -> Iterator[Finding]:
-    least = shape.number("min.insync.replicas")
-    if least > shape.replicas:
-        fit = f"min.insync.replicas={max(1, shape.replicas - 1)}"
-        yield Finding(
-            f"{shape.name} takes no records: it has replicas: {shape.replicas}, and asks for"
-            f" min.insync.replicas={least}: add replicas, or {shape.set(fit)}"
-        )
-
-
-def _takes_batches(shape: Shape) -> Iterator[Finding]:
-    most = shape.number("max.message.bytes")
-    if most < LARGEST_BATCH:
-        yield Finding(
-            f"{shape.name} refuses batches above {most} bytes, and Tally's may have {LARGEST_BATCH}:"
-            f" {shape.set(f'max.message.bytes={DEFAULT_BYTES}')}"
-        )
-
-
-def _outlives_a_power_cut(shape: Shape) -> Iterator[Finding]:
-    in_memory_of = min(shape.replicas, shape.number("min.insync.replicas"))
-    if in_memory_of < 2 and shape.number("flush.messages") != 1:  # noqa: PLR2004
-        yield Finding(
-            f"{shape.name} acknowledges what one broker alone has in memory, and a power cut loses that:"
-            f" replicate it with min.insync.replicas=2, or {shape.set('flush.messages=1')}",
-            halts=False,
-        )
-    if shape.replicas > 1 and shape.config["unclean.leader.election.enable"] == "true":
-        yield Finding(
-            f"{shape.name} may be led by a replica that lacks records:"
-            f" {shape.set('unclean.leader.election.enable=false')}",
-            halts=False,
-        )
-
-
-_OF_ALL: tuple[Rule, ...] = (_has_enough_replicas, _takes_batches, _outlives_a_power_cut)
-_RULES: dict[str, tuple[Rule, ...]] = {
-    UNIQUE_COUNTS: (_is_kept, *_OF_ALL),
-    ID_COUNTS: (_is_not_compacted, *_OF_ALL),
-    REQUESTS: (_has_the_brokers_time, _is_not_compacted, *_OF_ALL),
-    TRANSACTION_LOG: (_has_enough_replicas, _outlives_a_power_cut),
-}

@@ -35,7 +35,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
-SHAPE, TOPICS = "tests/test_shape.py::test_", "tasks/shape.py"
+SHAPE, RULES = "tests/test_shape.py::test_", "tasks/shape_rules.py"
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
@@ -486,7 +486,7 @@ MUTANTS = (
     ),
     mutant(
         "a topic of several partitions stops publishing",
-        TOPICS,
+        "tasks/shape.py",
         f"{SHAPE}three_partitions_halt_until_an_operator_agrees",
         ("found.partitions not in {1, kept}", "not found.partitions"),
     ),
@@ -498,31 +498,31 @@ MUTANTS = (
     ),
     mutant(
         "a topic that forgets minutes stops publishing",
-        TOPICS,
+        RULES,
         f"{SHAPE}a_topic_that_forgets_minutes_halts",
         ('.split(",") and has_limit', '.split(",") and not limits'),
     ),
     mutant(
         "a topic that can take no record stops publishing",
-        TOPICS,
+        RULES,
         f"{SHAPE}a_setting_that_breaks_a_promise_halts[unique-counts-min_insync_replicas-2-takes no records]",
         ("if least > shape.replicas:", "if least > 1_000:"),
     ),
     mutant(
         "a topic that refuses full batches stops publishing",
-        TOPICS,
+        RULES,
         f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-max_message_bytes-1000-refuses batches]",
         ("if most < LARGEST_BATCH:", "if most < 0:"),
     ),
     mutant(
         "counts of ids that are compacted away stop publishing",
-        TOPICS,
+        RULES,
         f"{SHAPE}a_setting_that_breaks_a_promise_halts[id-counts-cleanup_policy-compact-newest record of each id]",
         ('if "compact" in', 'if "both" in'),
     ),
     mutant(
         "events with their callers' times stop publishing",
-        TOPICS,
+        RULES,
         f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-message_timestamp_type-CreateTime-clocks must not decide]",
         ("if by not in TRUSTED_TIMES:", "if not by:"),
     ),

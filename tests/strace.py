@@ -23,7 +23,7 @@ class Trace:
 
     appended: Counter[str] = field(default_factory=Counter)
     flushed: Counter[str] = field(default_factory=Counter)
-    answered_early: list[str] = field(default_factory=list)
+    answered_early: set[str] = field(default_factory=set)
     """Topics with something not yet on disk when a caller got an answer"""
 
 
@@ -56,13 +56,13 @@ def read(log: Path, ports: set[int]) -> Trace:
             if call in {"fsync", "fdatasync"}:
                 continue  # not yet
         if call in {"fsync", "fdatasync"}:
-            if dirty.get(thread) == path and (topic := _topic(path)):
+            if (topic := _topic(path)) and dirty.get(thread) == topic[1]:
                 trace.flushed[topic[1]] += 1
                 del dirty[thread]
         elif topic := _topic(path):
             if "resumed>" not in line:
                 trace.appended[topic[1]] += 1
-                dirty[thread] = path
+                dirty[thread] = topic[1]
         elif any(f":{port}]" in path for port in ports):
-            trace.answered_early += dirty.values()
+            trace.answered_early.update(dirty.values())
     return trace

@@ -25,7 +25,8 @@ from counter.store import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from tasks import steps
-from tasks.shape import TRANSACTION_LOG, look
+from tasks.shape import look
+from tasks.shape_rules import TRANSACTION_LOG
 from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tasks.watermark import Halt
 from tests.checker import Calls, verify
