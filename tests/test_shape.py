@@ -208,9 +208,12 @@ def test_what_a_consumer_has_made_is_found(
         consumer = Consumer(client_config() | {"group.id": "hasty", "allow.auto.create.topics": True})
         consumer.subscribe([UNIQUE_COUNTS, ID_COUNTS])
         admin = AdminClient(client_config())
-        wait_until(
-            lambda: consumer.poll(0.1) or len(admin.list_topics(timeout=5).topics) > 1, "they are made"
-        )
+
+        def are_made() -> bool:
+            consumer.poll(0.1)
+            return {UNIQUE_COUNTS, ID_COUNTS} <= admin.list_topics(timeout=5).topics.keys()
+
+        wait_until(are_made, "they are made")
         consumer.close()
         call_command("create_topics")
         assert "has 3 partitions instead of one" in capsys.readouterr().err
