@@ -118,6 +118,7 @@ def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("directive", "value"), [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")])
 @pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
 def test_a_redis_that_would_lose_counts_is_found(valkey: redis.Redis, directive: str, value: str) -> None:
     assert found(databases=["default"]) == set()
     with configured(valkey, directive, value):
