@@ -200,20 +200,16 @@ def test_three_partitions_halt_until_an_operator_agrees(admin: AdminClient, stor
 def test_what_a_consumer_has_made_is_found(
     store: CountStore, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that subscribes before Tally has made its topics, on brokers that make what they are asked for."""
+    """One that asks for Tally's topics before these are made, on brokers that make what they are asked for."""
     defaults = {"auto.create.topics.enable": "true", "num.partitions": "3"}
     broker = Kafka(tmp_path, free_port(), properties=defaults)
     settings.KAFKA_BOOTSTRAP_SERVERS = broker.bootstrap_servers
     with run_process(ServerProcess(broker)):
         consumer = Consumer(client_config() | {"group.id": "hasty", "allow.auto.create.topics": True})
-        consumer.subscribe([UNIQUE_COUNTS, ID_COUNTS])
-        admin = AdminClient(client_config())
-
-        def are_made() -> bool:
-            consumer.poll(0.1)
-            return {UNIQUE_COUNTS, ID_COUNTS} <= admin.list_topics(timeout=5).topics.keys()
-
-        wait_until(are_made, "they are made")
+        for topic in (UNIQUE_COUNTS, ID_COUNTS):
+            consumer.list_topics(topic, timeout=30)
+        topics = AdminClient(client_config()).list_topics
+        wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= topics(timeout=5).topics.keys(), "they are made")
         consumer.close()
         call_command("create_topics")
         assert "has 3 partitions instead of one" in capsys.readouterr().err
