@@ -200,7 +200,7 @@ def test_three_partitions_halt_until_an_operator_agrees(admin: AdminClient, stor
 def test_what_a_consumer_has_made_is_found(
     store: CountStore, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that asks for Tally's topics before these are made, on brokers that make what they are asked for."""
+    """One that asks for Tally's topics first, of brokers that make what they are asked for."""
     defaults = {"auto.create.topics.enable": "true", "num.partitions": "3"}
     broker = Kafka(tmp_path, free_port(), properties=defaults)
     settings.KAFKA_BOOTSTRAP_SERVERS = broker.bootstrap_servers
