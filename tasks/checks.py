@@ -1,4 +1,4 @@
-"""System checks of what the background work leans on; see counter/checks.py."""
+"""System checks of what the background work leans on; see counter/monitoring/checks.py."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,10 +8,10 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 from redis.exceptions import RedisError
 
-from counter.connection import connect
-from counter.kafka import client_config
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
+from counter.kafka.client import client_config
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
 from tasks.shape import look
 
 HINT = "docs/operations.md, Kafka"

@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
 
-from counter.kafka import prefixed
-from tasks.brokers import KafkaAway
-from tasks.topics import PARTITION, UNIQUE_COUNTS
-from tasks.watermark import Halt
+from counter.kafka.client import prefixed
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
+from tasks.publishing.checkpoint import Halt
 
 ASK_SECONDS = 5.0
 WAIT_SECONDS = 3.0

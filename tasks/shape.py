@@ -1,6 +1,6 @@
 """Shape: how the topics are set up in Kafka, and what of that breaks a promise.
 
-`tasks/topics.py` makes them as they must be. But whoever subscribes first may have had them made with the
+`tasks/kafka/topics.py` makes them as they must be. But whoever subscribes first may have had them made with the
 cluster's defaults, and anybody with the right may change them at any time.
 """
 
@@ -16,11 +16,12 @@ from confluent_kafka.admin._config import ConfigResource
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from counter.health import KAFKA_SECONDS
-from counter.kafka import REQUESTS, client_config, prefixed
-from counter.sink import is_event_mode
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
+from counter.kafka.client import REQUESTS, client_config, prefixed
+from counter.mode import is_event_mode
+from counter.monitoring.health import KAFKA_SECONDS
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.shape_rules import (
     RULES,
     TRANSACTION_LOG,
@@ -29,7 +30,6 @@ from tasks.shape_rules import (
     has_the_brokers_time,
     is_not_compacted,
 )
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
 
 ASK_SECONDS = 5.0
 FRESH_SECONDS = 10.0

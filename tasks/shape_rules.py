@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from counter.events import TRUSTED_TIMES
-from counter.kafka import REQUESTS
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from counter.kafka.client import REQUESTS
+from counter.kafka.requests import TRUSTED_TIMES
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 
 TRANSACTION_LOG = "__transaction_state"
 """Kafka's own topic, where it keeps whether a transaction is committed."""

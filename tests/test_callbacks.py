@@ -14,16 +14,16 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from counter.accepting import PATH
-from counter.callback_queue import CallbackQueue
-from counter.jobs import CALLBACK_QUEUE
-from counter.metrics import CALLBACKS
+from counter.accepting.accept_call import PATH
+from counter.accepting.callback_queue import CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.task_names import CALLBACK_QUEUE
+from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
-from tasks import callbacks
-from tasks.addresses import Refused, Resolver, Unresolved
-from tasks.callbacks import Unanswered, call_endpoint, post
+from tasks.callbacks import webhook
+from tasks.callbacks.addresses import Refused, Resolver, Unresolved
+from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tests.conftest import HOME
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.requests_topic import Requests
@@ -203,7 +203,7 @@ def test_waits_for_no_body() -> None:
 
 @pytest.mark.usefixtures("allowed")
 def test_gives_up_on_a_head_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(webhook, "CALL_SECONDS", 0.5)
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -292,7 +292,7 @@ def worker() -> Process:
 
 
 def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.MAX_QUEUED", 3)
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_QUEUED", 3)
     valkey.hset("unacked", "taken", "by a worker")
     before = shed()
     waiting = CallbackQueue()
@@ -304,7 +304,7 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.accepting.callback_queue.TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()

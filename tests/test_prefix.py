@@ -14,14 +14,14 @@ from confluent_kafka.admin import AdminClient
 from django.test import override_settings
 from pytest_django import Settings
 
-from counter.connection import connect
-from counter.event_recorder import EventRecorder
-from counter.kafka import REQUESTS, client_config
+from counter.kafka.client import REQUESTS, client_config
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.processes import ROOT, ServerProcess, run, wait_until
 from tests.reading import records
 from tests.requests_topic import consolidating
@@ -89,7 +89,7 @@ def test_the_fence_of_one_is_not_the_others(
 
     def flush_the_other(point: str) -> None:
         if point == "6b.commit.before":
-            monkeypatch.setattr("tasks.steps.watchers", [])
+            monkeypatch.setattr("tasks.publishing.steps.watchers", [])
             with working(two) as store:
                 assert flush(store) == [theirs]
 
@@ -97,7 +97,7 @@ def test_the_fence_of_one_is_not_the_others(
         create_topics()
         ours = accept(store, 1)
         next_minute(store)
-        monkeypatch.setattr("tasks.steps.watchers", [flush_the_other])
+        monkeypatch.setattr("tasks.publishing.steps.watchers", [flush_the_other])
         assert flush(store) == [ours]
 
 
@@ -106,12 +106,12 @@ def test_events_of_both_are_counted_by_their_own(
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     # The topics are new, and the machine busy.
-    monkeypatch.setattr("counter.event_recorder.DEADLINE_SECONDS", 30)
-    monkeypatch.setattr("counter.events.MESSAGE_TIMEOUT_MS", 30_000)
+    monkeypatch.setattr("counter.sinks.kafka.sync_producer.DEADLINE_SECONDS", 30)
+    monkeypatch.setattr("counter.kafka.requests.MESSAGE_TIMEOUT_MS", 30_000)
     for n, system in enumerate(systems):
         with system:
             create_topics()
-            EventRecorder().record([n, 42])
+            SyncProducer().record([n, 42])
     for n, system in enumerate(systems):
         with working(system) as store, consolidating():
             wait_until(partial(has_calls, store, 2), "both are counted")

@@ -15,20 +15,20 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from counter.console import panels
-from counter.console.level import Level
-from counter.event_recorder import EventRecorder
-from counter.events import TRUSTED_TIMES
-from counter.kafka import REQUESTS, client_config
+from console.level import Level
+from console.panels import registry
+from counter.kafka.client import REQUESTS, client_config
+from counter.kafka.requests import TRUSTED_TIMES
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
-from tasks import steps
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.publishing import steps
+from tasks.publishing.checkpoint import Halt
 from tasks.shape import look
 from tasks.shape_rules import TRANSACTION_LOG
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
-from tasks.watermark import Halt
 from tests.checker import Calls, verify
 from tests.processes import ServerProcess, wait_until
 from tests.processes import run as run_process
@@ -269,7 +269,7 @@ def test_it_is_said_everywhere(
     what = "has 3 partitions instead of one"
     enlarge(admin, UNIQUE_COUNTS, 3)
     assert what in str([check.msg for check in run_checks(databases=["default"])])
-    level, found = panels.read("Kafka")
+    level, found = registry.read("Kafka")
     assert level is Level.BAD
     assert any(what in fact.value for fact in found)
     with serving("asgi") as url:
@@ -324,7 +324,7 @@ def test_a_transaction_that_is_opened_while_a_minute_is_published_doubles_nothin
 
     with monkeypatch.context() as patch:
         patch.setattr(steps, "watchers", [open_one])
-        patch.setattr("tasks.published_log.READ_SECONDS", 3.0)
+        patch.setattr("tasks.publishing.published_log.READ_SECONDS", 3.0)
         with pytest.raises(Exception, match="could not be read to its end"):
             run(store)
     with pytest.raises(Halt, match="open on unique-counts since offset 2"):
@@ -342,8 +342,10 @@ def by_callers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Requests:
     topic = Requests(timestamps="LogAppendTime")
     configure(AdminClient(client_config()), REQUESTS, message_timestamp_type="CreateTime")
     monkeypatch.delitem(TRUSTED_TIMES, "CreateTime", raising=False)
-    monkeypatch.setattr("counter.event_recorder.DEADLINE_SECONDS", 30)  # the topic is new, the machine busy
-    monkeypatch.setattr("counter.events.MESSAGE_TIMEOUT_MS", 30_000)
+    monkeypatch.setattr(
+        "counter.sinks.kafka.sync_producer.DEADLINE_SECONDS", 30
+    )  # the topic is new, the machine busy
+    monkeypatch.setattr("counter.kafka.requests.MESSAGE_TIMEOUT_MS", 30_000)
     return topic
 
 
@@ -353,7 +355,7 @@ def test_events_with_their_callers_times_wait_until_the_broker_gives_them(
     """Accepting goes on; what came without a time counts when time goes on, once."""
     first = Minute.at(store.now())
     by_callers.append(0, time.time() + 1800, 1, 1, 2)  # by a clock that is ahead
-    EventRecorder().record([3])
+    SyncProducer().record([3])
     with consolidating() as [consolidator]:
         wait_until(lambda: "clocks must not decide" in consolidator._waits_for, "it says why it waits")
         with pytest.raises(Halt, match="clocks must not decide"):

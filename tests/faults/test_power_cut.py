@@ -8,11 +8,11 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from counter.event_recorder import EventRecorder
-from counter.kafka import REQUESTS
-from tasks.flush import Flush
+from counter.kafka.client import REQUESTS
+from counter.sinks.kafka.sync_producer import SyncProducer
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.publishing.flush import Flush
 from tasks.shape_rules import TRANSACTION_LOG
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests import strace
 from tests.faults.tally import Tally
 from tests.processes import ServerProcess
@@ -45,10 +45,12 @@ def test_an_event_is_on_disk_before_its_call_is_answered(
     kafka_process: ServerProcess, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
-    monkeypatch.setattr("counter.event_recorder.DEADLINE_SECONDS", 30)  # the topic is new, and strace slows
-    monkeypatch.setattr("counter.events.MESSAGE_TIMEOUT_MS", 30_000)
+    monkeypatch.setattr(
+        "counter.sinks.kafka.sync_producer.DEADLINE_SECONDS", 30
+    )  # the topic is new, and strace slows
+    monkeypatch.setattr("counter.kafka.requests.MESSAGE_TIMEOUT_MS", 30_000)
     create_topics()
-    recorder = EventRecorder()
+    recorder = SyncProducer()
     recorder.record([1])
     log = tmp_path / "strace"
     with strace.tracing(kafka_process.pid, log):

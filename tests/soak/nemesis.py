@@ -14,7 +14,8 @@ import redis
 from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
-from counter import jobs, keys
+from counter import task_names
+from counter.store import keys
 from tests.cluster import ValkeyCluster
 from tests.processes import wait_until
 from tests.proxy import Proxy
@@ -208,7 +209,7 @@ class Nemesis:
 
         return [
             Fault("messages", "twenty flush tasks at once", burst, nothing, 0),
-            Fault("messages", "lose all messages", delete(stack.broker, jobs.FLUSH_QUEUE), nothing, 0),
+            Fault("messages", "lose all messages", delete(stack.broker, task_names.FLUSH_QUEUE), nothing, 0),
             Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
             Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
         ]

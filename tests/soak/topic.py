@@ -6,9 +6,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from counter.kafka import client_config, prefixed
-from counter.store import CountStore
-from tasks.topics import UNIQUE_COUNTS
+from counter.kafka.client import client_config, prefixed
+from counter.store.counts import CountStore
+from tasks.kafka.topics import UNIQUE_COUNTS
 
 MOST = 12
 SECONDS = 2.0

@@ -7,12 +7,12 @@ from confluent_kafka.admin import AdminClient
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from counter.connection import connect
-from counter.kafka import client_config
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
+from counter.kafka.client import client_config
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import create_topics
 from tasks.shape import look
-from tasks.topics import create_topics
 
 
 class Command(BaseCommand):

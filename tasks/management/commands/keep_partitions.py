@@ -4,13 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from counter.connection import connect
-from counter.kafka import prefixed
+from counter.kafka.client import prefixed
 from counter.management.report import ReportCommand
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
-from tasks.published_log import NoTopic, PublishedLog
-from tasks.topics import PARTITION, UNIQUE_COUNTS
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
+from tasks.publishing.published_log import NoTopic, PublishedLog
 
 MEANING = """\
 Publishing goes on with a topic {topic} of {count} partitions, in partition {partition} alone.

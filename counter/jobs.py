@@ -1,9 +1,0 @@
-"""Jobs: the tasks that are sent by name, and the queues they go to.
-
-The domain knows nothing of the tasks, and whoever sends one needs nothing else of them.
-"""
-
-FLUSH = "tasks.flush.flush_closed_minutes"
-FLUSH_QUEUE = "tally.flush"
-CALLBACK = "tasks.callbacks.call_endpoint"
-CALLBACK_QUEUE = "tally.callbacks"
