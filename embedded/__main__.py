@@ -67,8 +67,8 @@ def _start(system: System, supervision: Supervision) -> None:
         supervision.start(SERVERS)
     for name, server in system.servers.items():
         supervision.wait_until(server.is_ready, name)
-    _manage(system, "migrate", "--verbosity", "0")
     _manage(system, "create_topics")
+    _manage(system, "migrate", "--verbosity", "0")
     _manage(system, "set_buckets")
     _manage(system, "ensure_admin")
     supervision.start(PROGRAMS)

@@ -23,7 +23,9 @@ SECONDS = 5
 CALLERS = 8
 IDS = 200
 PUBLISH_SECONDS = 30
-PARTITIONS = {"unique-counts": 1, "id-counts": 12}
+PREFIX = os.environ.get("KAFKA_TOPIC_PREFIX", "")
+UNIQUE_COUNTS, ID_COUNTS = f"{PREFIX}unique-counts", f"{PREFIX}id-counts"
+PARTITIONS = {UNIQUE_COUNTS: 1, ID_COUNTS: 12}
 MINUTE_SECONDS = 60
 
 log = logging.getLogger("demo")
@@ -126,14 +128,14 @@ def compare(sent: Counter[int], topics: Topics) -> bool:
         if not (record := topics.read()):
             continue
         topic, value = record
-        if topic == "unique-counts":
+        if topic == UNIQUE_COUNTS:
             minutes.append(value)
         elif value["id"] in sent:
             counted[int(str(value["id"]))] += int(str(value["count"]))
     for value in minutes:
-        log.info("unique-counts  %s", json.dumps(value))
+        log.info("%s  %s", UNIQUE_COUNTS, json.dumps(value))
     for id, count in counted.most_common(5):
-        log.info("id-counts      %d: sent %d, counted %d", id, sent[id], count)
+        log.info("%s      %d: sent %d, counted %d", ID_COUNTS, id, sent[id], count)
     same = counted == sent
     log.info("Kafka has %s what was sent.", "exactly" if same else "NOT")
     return same

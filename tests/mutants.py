@@ -40,6 +40,7 @@ NO_ANSWER, FAILOVER, HANG = (
     f"tests/faults/test_{name}.py::test_" for name in ("no_answer", "failover", "hang")
 )
 OVERWRITTEN, OLDEST = "tests/faults/test_overwritten.py::test_", "tests/sinks/test_oldest.py::test_"
+SHAPE, RULES = "tests/publishing/test_shape.py::test_", "tasks/kafka/shape_rules.py"
 SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.py"
 EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
@@ -77,7 +78,7 @@ MUTANTS = (
         PUBLISHER,
         f"{ZOMBIE}an_overtaken_flusher_changes_nothing[6b.commit/commit_transaction.before-1]",
         (
-            '                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",',
+            '                "transactional.id": prefixed(f"{prefix}{TRANSACTIONAL_ID}"),',
             '                "transactional.id": f"{TRANSACTIONAL_ID}-{time.time()}",',
         ),
         (
@@ -92,7 +93,7 @@ MUTANTS = (
         ("import time\n", "import time\nfrom contextlib import suppress\n"),
         (
             "            offsets = transaction.commit()",
-            "            with suppress(KafkaAway):\n                transaction.commit()",
+            "            offsets = [0]\n            with suppress(KafkaAway):\n                transaction.commit()",
         ),
         ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
     ),
@@ -529,7 +530,7 @@ MUTANTS = (
         "a consolidator with another number of buckets begins nothing",
         "tasks/events/assignment.py",
         "tests/events/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
-        ("if why := misfit(self._client):", "if why := None:"),
+        ("if why := misfit(self._client) or ", "if why := "),
     ),
     mutant(
         "minutes wait for events in another number of buckets",
@@ -713,7 +714,7 @@ MUTANTS = (
         "consolidators of each Tally are a group of their own",
         "tasks/events/consolidator.py",
         f"{EVENTS}two_new_ones_count_all_events_each_until_one_has_published",
-        ('return f"{GROUP}-{tally}"', "return GROUP"),
+        ('return f"{prefixed(GROUP)}-{tally}"', "return prefixed(GROUP)"),
     ),
     mutant(
         "HAProxy repeats only what no server has heard",
@@ -933,6 +934,97 @@ MUTANTS = (
         "project/environment.py",
         "tests/deployment/test_secrets.py::test_not_even_of_an_url_that_can_not_be_read[DATABASE_URL]",
         ("        except ValueError:", "        except ZeroDivisionError:"),
+    ),
+    mutant(
+        "a minute's record goes to partition 0, by number",
+        PUBLISHER,
+        f"{SHAPE}a_topic_that_is_enlarged_while_a_minute_is_published_has_it_once",
+        ('{"partition": PARTITION, ', "{"),
+    ),
+    mutant(
+        "a commit that is acknowledged and not there is not made again",
+        FLUSHER,
+        f"{COMMIT}what_is_committed_and_not_there_is_not_committed_again",
+        ("self._store.acknowledge(records[-1].minute, offsets[0])", "pass"),
+    ),
+    mutant(
+        "nothing is published behind someone's open transaction",
+        FLUSHER,
+        f"{SHAPE}a_transaction_that_someone_leaves_open_halts_and_is_named",
+        ("wait_decided(admin, self._lease.extend)", "pass"),
+    ),
+    mutant(
+        "a topic of several partitions stops publishing",
+        "tasks/kafka/shape.py",
+        f"{SHAPE}three_partitions_halt_until_an_operator_agrees",
+        ("found.partitions not in {1, kept}", "not found.partitions"),
+    ),
+    mutant(
+        "partitions that hold records are not agreed to",
+        "tasks/management/commands/keep_partitions.py",
+        f"{SHAPE}partitions_with_records_of_others_are_not_agreed_to",
+        ("        if others:", "        if not count:"),
+    ),
+    mutant(
+        "a topic that forgets minutes stops publishing",
+        RULES,
+        f"{SHAPE}a_topic_that_forgets_minutes_halts",
+        ('.split(",") and has_limit', '.split(",") and not limits'),
+    ),
+    mutant(
+        "a topic that can take no record stops publishing",
+        RULES,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[unique-counts-min_insync_replicas-2-takes_no_records]",
+        ("if least > shape.replicas:", "if least > 1_000:"),
+    ),
+    mutant(
+        "a topic that refuses full batches stops publishing",
+        RULES,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-max_message_bytes-1000-refuses_batches]",
+        ("if most < LARGEST_BATCH:", "if most < 0:"),
+    ),
+    mutant(
+        "counts of ids that are compacted away stop publishing",
+        RULES,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[id-counts-cleanup_policy-compact-newest_record_of_each_id]",
+        ('if "compact" in', 'if "both" in'),
+    ),
+    mutant(
+        "events with their callers' times stop publishing",
+        RULES,
+        f"{SHAPE}a_setting_that_breaks_a_promise_halts[requests-message_timestamp_type-CreateTime-clocks_must_not_decide]",
+        ("if by not in TRUSTED_TIMES:", "if not by:"),
+    ),
+    mutant(
+        "… and wait to be counted",
+        "tasks/events/assignment.py",
+        f"{SHAPE}events_with_their_callers_times_wait_until_the_broker_gives_them",
+        ("misfit(self._client) or why_uncountable(self._admin)", "misfit(self._client)"),
+        ("                why = why_uncountable(self._admin)\n", "                why = None\n"),
+    ),
+    mutant(
+        "… and move no minute on",
+        "counter/kafka/requests.py",
+        f"{SHAPE}events_with_their_callers_times_in_the_middle_count_in_the_logs_time",
+        ("            time = 0\n", ""),
+    ),
+    mutant(
+        "one broker has a commit on disk before it acknowledges",
+        "embedded/server.properties",
+        "tests/faults/test_power_cut.py::test_a_minute_is_on_disk_before_its_commit_is_acknowledged",
+        ("log.flush.interval.messages=1\n", ""),
+    ),
+    mutant(
+        "topics of one replica are made to be on disk",
+        "tasks/kafka/topics.py",
+        f"{SHAPE}topics_as_they_are_made_are_as_they_must_be",
+        ("if durable == ALONE:", "if not durable:"),
+    ),
+    mutant(
+        "each prefix has a fence of its own",
+        PUBLISHER,
+        "tests/publishing/test_prefix.py::test_the_fence_of_one_is_not_the_others",
+        ('prefixed(f"{prefix}{TRANSACTIONAL_ID}")', 'f"{prefix}{TRANSACTIONAL_ID}"'),
     ),
 )
 

@@ -20,6 +20,7 @@ os.environ.update(
 for name in (
     "REDIS_URL",
     "KAFKA_BOOTSTRAP_SERVERS",
+    "KAFKA_TOPIC_PREFIX",
     "CELERY_BROKER_URL",
     "DATABASE_URL",
     "ACCEPT_TOKEN",

@@ -15,6 +15,7 @@ from console.times import ago
 from counter.kafka.client import client_config
 from counter.store.counts import CountStore
 from tasks.kafka.errors import KafkaAway
+from tasks.kafka.shape import look
 from tasks.publishing.published_log import NoTopic, PublishedLog
 from tasks.publishing.records import BadRecord
 
@@ -51,3 +52,11 @@ def _writer(tally: str) -> Iterator[Fact]:
     with suppress(RedisError):
         if tally not in ("", CountStore(client()).identity()):
             yield Fact("Written by", f"another Tally, {tally}", Level.BAD)
+        yield from _topics()
+
+
+def _topics() -> Iterator[Fact]:
+    """What is not as it must be."""
+    with suppress(KafkaAway, RedisError):  # others say so
+        for finding in look(_admin_client(), CountStore(client()), KAFKA_SECONDS):
+            yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)

@@ -13,6 +13,11 @@ REQUESTS = "requests"
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION)
 
 
+def prefixed(name: str) -> str:
+    """What a topic, a consumer group or a transactional id of this system is called in Kafka."""
+    return f"{settings.KAFKA_TOPIC_PREFIX}{name}"
+
+
 def client_config() -> dict[str, Any]:
     """The configuration that every client of Kafka shares."""
     known = {

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from counter.ids import MAX_ID, MIN_ID
 from counter.kafka.client import client_config
@@ -26,6 +26,9 @@ LINGER_MS = 1
 """How long the client gathers events for a partition before it sends them together."""
 
 MINUTE_MS = SECONDS * 1000
+
+TRUSTED_TIMES = {"LogAppendTime": TIMESTAMP_LOG_APPEND_TIME}
+"""Of `message.timestamp.type`, and how the client calls it: whose clock may decide a minute."""
 
 
 def producer_config() -> dict[str, str | int | float | bool]:
@@ -60,11 +63,17 @@ class Records:
     times: list[int] = field(default_factory=list)
     """Append times, in milliseconds"""
     keys: list[bytes | None] = field(default_factory=list)
+    untimed: int = 0
+    """How many have the time of a caller's clock: that is none, and leaves the log's where it is"""
 
     def add(self, message: Message) -> None:
         """Append one record, which follows those that are here."""
         self.offsets.append(message.offset() or 0)
-        self.times.append(message.timestamp()[1])
+        by, time = message.timestamp()
+        if by not in TRUSTED_TIMES.values():
+            self.untimed += 1
+            time = 0
+        self.times.append(time)
         self.keys.append(message.key())
 
     def drop_before(self, offset: int) -> None:

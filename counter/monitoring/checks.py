@@ -1,5 +1,6 @@
 """System checks: wrong settings fail when a process starts, not at the first call."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from counter.monitoring.health import redis_problems
 from counter.store.clients import CLUSTER_SCHEMES, connect, is_cluster
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+MAX_PREFIX = 200
+"""Of Kafka's 249 characters for a topic's name; a replay's prefix and the name itself come behind it."""
 
 MAX_BUCKETS = 256
 """Each costs the flush some round trips a minute; more nodes than this no cluster of Tally's has."""
@@ -103,6 +107,21 @@ def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             "CELERY_BROKER_URL is not the url of a plain Redis; Celery and RedBeat can't use a cluster.",
             hint="Like redis://localhost:6379/0. A password in it must be quoted (/ as %2F).",
             id="tally.E006",
+        )
+    ]
+
+
+@register()
+def check_topic_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E007: with KAFKA_TOPIC_PREFIX in front, Kafka would not take the names of the topics."""
+    prefix = settings.KAFKA_TOPIC_PREFIX
+    if re.fullmatch(r"[a-zA-Z0-9._-]*", prefix) and len(prefix) <= MAX_PREFIX:
+        return []
+    return [
+        Error(
+            f"KAFKA_TOPIC_PREFIX is {prefix!r}.",
+            hint=f"Up to {MAX_PREFIX} letters, digits, dots, underscores and hyphens, as in staging-.",
+            id="tally.E007",
         )
     ]
 

@@ -82,7 +82,17 @@ class RedisCollector(Collector):
             yield GaugeMetricFamily(f"tally_{name}", help, float(value))
         if seen:
             with suppress(RedisError):
+                yield self._reason()
                 yield from self._partitions()
+
+    def _reason(self) -> Metric:
+        """For the alert to say; its series change with the reason, so nothing is counted or timed by them."""
+        reason = GaugeMetricFamily(
+            "tally_publishing_halted_reason", "Why publishing has stopped, while it has", labels=["reason"]
+        )
+        if why := CountStore(self._redis).halted():
+            reason.add_metric([why], 1)
+        return reason
 
     def _partitions(self) -> Iterator[Metric]:
         """In event mode: how far each partition of `requests` has been counted."""

@@ -36,6 +36,18 @@ FULL = 0.9
 """Of maxmemory; the same as in count.lua."""
 
 Probe = Callable[[], Iterable[str]]
+MakeProbe = Callable[[redis.Redis], Probe]
+_added: dict[str, MakeProbe] = {}
+
+
+def add_probe(part: str, make: MakeProbe) -> None:
+    """Have `/readyz` look at one thing more; `make` is called once in a process that does."""
+    _added[part] = make
+
+
+def added_probes(client: redis.Redis) -> dict[str, Probe]:
+    """Those that other packages have added, by part."""
+    return {part: make(client) for part, make in _added.items()}
 
 
 def redis_problems(client: redis.Redis) -> Iterator[str]:

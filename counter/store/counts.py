@@ -109,6 +109,7 @@ class CountStore:
         """Take an operator's word that `published` is the last published minute, whatever the topic says."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(keys.FIRST, str(published + 1))
+            pipe.delete(keys.COMMITTED)
             for bucket in self.buckets:
                 pipe.set(bucket.settled, str(published))
             pipe.execute()
@@ -256,9 +257,36 @@ class CountStore:
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
         with self._redis.pipeline(transaction=False) as pipe:
-            for name in (keys.FIRST, keys.ATTEMPTS, keys.HALTED):
+            for name in (keys.FIRST, keys.ATTEMPTS, keys.COMMITTED, keys.HALTED):
                 pipe.delete(name)
             pipe.execute()
+
+    def resume(self) -> None:
+        """All is well, though there was nothing to publish: forget why publishing had stopped."""
+        self._redis.delete(keys.HALTED)
+
+    def acknowledge(self, last: Minute, offset: int) -> None:
+        """Remember a commit that Kafka has acknowledged, of minutes up to `last`, until it is read back.
+
+        `offset` is that of its first record in `unique-counts`.
+        """
+        with suppress(OutOfMemoryError):  # freeing the memory is more urgent
+            self._redis.set(keys.COMMITTED, f"{last} {offset}")
+
+    def acknowledged(self) -> tuple[Minute, int] | None:
+        """The last commit that was acknowledged and not read back, as `acknowledge` was told."""
+        if not (kept := cast("bytes | None", self._redis.get(keys.COMMITTED))):
+            return None
+        last, offset = kept.decode().split()
+        return Minute.parse(last), int(offset)
+
+    def keep_partitions(self, count: int) -> None:
+        """Take an operator's word that readers of `unique-counts` know of so many partitions."""
+        self._redis.set(keys.PARTITIONS, count)
+
+    def kept_partitions(self) -> int:
+        """How many partitions of `unique-counts` are agreed to."""
+        return int(cast("bytes | None", self._redis.get(keys.PARTITIONS)) or 1)
 
     def progress(self) -> Progress:
         """How far events have been counted, in event mode."""

@@ -26,6 +26,12 @@ ATTEMPTS = "tally:attempts"
 HALTED = "tally:halted"
 """Why publishing has stopped, while it fails closed."""
 
+COMMITTED = "tally:committed"
+"""`<minute> <offset>`: up to which minute Kafka has acknowledged a commit that nobody has read back yet."""
+
+PARTITIONS = "tally:partitions"
+"""How many partitions of `unique-counts` an operator has agreed to, where they are not one."""
+
 LOCK = "tally:flush"
 """The lease that keeps a second flusher from wasting the first one's work."""
 

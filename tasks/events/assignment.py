@@ -6,13 +6,17 @@ from collections.abc import Collection, Iterator
 import redis
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, client_config, prefixed
+from counter.minute import Minute
+from counter.store.counts import CountStore
 from counter.store.offsets import Progress
 from counter.store.rebucketing import misfit
 from tasks.events.claims import Reading
 from tasks.events.own_topic import AWAY, OwnTopic
 from tasks.events.waiting import Waiting
+from tasks.kafka.shape import why_uncountable
 
 logger = structlog.get_logger(__name__)
 
@@ -40,6 +44,8 @@ class Assignment:
     ) -> None:
         self._client = client
         self._own_topic = own_topic
+        self._topic = prefixed(REQUESTS)
+        self._admin = AdminClient(client_config())
         self._progress = progress
         self._consumer = consumer
         self._waiting = waiting
@@ -57,21 +63,21 @@ class Assignment:
 
     def subscribe(self) -> None:
         """Join the group."""
-        self._consumer.subscribe([REQUESTS], on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)
 
     def read_again(self, partition: int) -> None:
         """Go on where the partition stands in Redis."""
         self._readings.pop(partition, None)
         try:
-            self._consumer.incremental_unassign([TopicPartition(REQUESTS, partition)])
+            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
         except KafkaException:
             return  # it was taken away meanwhile
         offset = self._find(partition)
-        self._consumer.incremental_assign([TopicPartition(REQUESTS, partition, offset)])
+        self._consumer.incremental_assign([TopicPartition(self._topic, partition, offset)])
 
     def skip_lost(self, partition: int) -> None:
         """Go on with what Kafka still has: the rest is lost."""
-        low, _ = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
+        low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
         logger.error("events are lost, going on with what Kafka has", partition=partition, offset=low)
         self._progress.skip(partition, low)
         self.read_again(partition)
@@ -88,15 +94,26 @@ class Assignment:
     def rest(self, partitions: Collection[int]) -> None:
         """Read none of these for a while: Redis does not take their events, but those of others."""
         logger.warning("Redis is crowded: partitions wait for others", partitions=sorted(partitions))
-        self._consumer.pause([TopicPartition(REQUESTS, partition) for partition in partitions])
+        self._consumer.pause([TopicPartition(self._topic, partition) for partition in partitions])
         self._resting |= set(partitions)
         self._rest_ends = time.monotonic() + REST_SECONDS
 
     def resume(self) -> None:
         """Go on with the partitions that have rested long enough."""
         if self._resting and time.monotonic() > self._rest_ends:
-            self._consumer.resume([TopicPartition(REQUESTS, partition) for partition in self._resting])
+            self._consumer.resume([TopicPartition(self._topic, partition) for partition in self._resting])
             self._resting.clear()
+
+    def wait_countable(self) -> None:
+        """Until the broker gives events their time again; those without one count in the log's time."""
+        why: str | None = "not asked yet"
+        while why:
+            try:
+                why = why_uncountable(self._admin)
+            except AWAY as error:
+                why = f"can't tell how {self._topic} is set up: {error}"
+            if why:
+                self._waiting.pause(why)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for each in partitions:
@@ -112,11 +129,12 @@ class Assignment:
         """The offset that a partition goes on at, as soon as that can be told."""
         while True:
             try:
-                if why := misfit(self._client):
+                if why := misfit(self._client) or why_uncountable(self._admin):
                     self._waiting.pause(why)
                     continue
                 if positions := self._progress.positions().get(partition):
-                    reading = self._readings[partition] = Reading.at(partition, positions)
+                    now = Minute.at(CountStore(self._client).now())
+                    reading = self._readings[partition] = Reading.at(partition, positions, now)
                     return reading.next
                 self._progress.begin(partition, self._first_offset(partition))
             except AWAY as error:
@@ -127,10 +145,10 @@ class Assignment:
 
         What is in minutes that were published as events has been counted.
         """
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
         published = self._own_topic.last()
         if not published or published.partitions <= partition:
             return low
-        wanted = TopicPartition(REQUESTS, partition, int(published.minute.end * 1000))
+        wanted = TopicPartition(self._topic, partition, int(published.minute.end * 1000))
         [found] = self._consumer.offsets_for_times([wanted], ASK_SECONDS)
         return found.offset if found.offset >= 0 else high

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from counter.kafka.client import client_config
+from counter.kafka.client import client_config, prefixed
 from counter.minute import SECONDS, Minute
 from counter.store.counts import Stats
 from tasks.events.recount import ASK_SECONDS, BATCH, POLL_SECONDS, Advance, CannotTell, Reader, Recount
@@ -59,7 +59,7 @@ class Audit:
 
     def _published(self) -> dict[Minute, UniqueCount]:
         found: dict[Minute, UniqueCount] = {}
-        for message in _messages(UNIQUE_COUNTS, self._since()):
+        for message in _messages(prefixed(UNIQUE_COUNTS), self._since()):
             record = UniqueCount.read(message.key(), message.value(), message.headers())
             if self._first <= record.minute <= self._last:
                 if record.minute in found:
@@ -72,7 +72,7 @@ class Audit:
     def _read_id_counts(self, tally: Recount, end: int) -> None:
         counts: Counter[int] = Counter()
         minute = self._first
-        for message in _messages(ID_COUNTS, self._since(), end + MARGIN_MS):
+        for message in _messages(prefixed(ID_COUNTS), self._since(), end + MARGIN_MS):
             fields = json.loads(message.value() or b"")
             of = Minute.parse(fields["minute"])
             if not self._first <= of <= self._last:
@@ -99,7 +99,7 @@ def _messages(topic: str, since: int, until: int | None = None) -> Iterator[Mess
     consumer = Consumer(
         client_config()
         | {
-            "group.id": "tally-audit",
+            "group.id": prefixed("tally-audit"),
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,

@@ -26,12 +26,14 @@ class Reading:
     """The highest append time before it, in milliseconds"""
     positions: list[Position]
     """Bucket by bucket; one may be further than `next`"""
+    now: Minute
+    """By Redis's clock, when reading began: for events of a log that has told no time yet"""
 
     @classmethod
-    def at(cls, partition: int, positions: list[Position]) -> "Reading":
+    def at(cls, partition: int, positions: list[Position], now: Minute) -> "Reading":
         """From the position that is furthest behind."""
         first = min(positions, key=lambda position: position.next)
-        return cls(partition, first.next, first.time, positions)
+        return cls(partition, first.next, first.time, positions, now)
 
 
 @dataclass(slots=True)
@@ -83,10 +85,11 @@ def claims(reading: Reading, records: Records, buckets: Sequence[Bucket], seals:
 def _of_stretch(
     reading: Reading, stretch: Stretch, buckets: Sequence[Bucket], seals: Seals
 ) -> Iterator[Claim]:
+    of_log = stretch.minute if stretch.time else reading.now
     parts = zip(buckets, reading.positions, _spread(stretch.ids, len(buckets)), strict=True)
     for bucket, position, part in parts:
         if position.next < stretch.end:
-            minute, ids = seals.place(bucket, reading.partition, stretch.minute, part)
+            minute, ids = seals.place(bucket, reading.partition, of_log, part)
             yield Claim(bucket, reading.partition, reading.next, stretch.end, stretch.time, minute, ids)
 
 

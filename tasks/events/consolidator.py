@@ -22,7 +22,7 @@ import redis
 import structlog
 from confluent_kafka import Consumer, KafkaError
 
-from counter.kafka.client import client_config
+from counter.kafka.client import client_config, prefixed
 from counter.kafka.requests import Records
 from counter.store.offsets import Claim, Progress, Refusal
 from tasks import metrics
@@ -94,6 +94,8 @@ class Consolidator:
                 self._look_at(error, message.partition())
             else:
                 records[message.partition() or 0].add(message)
+        if any(each.untimed for each in records.values()):
+            self._assignment.wait_countable()
         found = [claim for partition, of in records.items() for claim in self._claims(partition, of)]
         if found:
             self._count(found)
@@ -152,7 +154,7 @@ class Consolidator:
 
 def group(tally: str) -> str:
     """The consumer group of the Tally of this name: a second one must not take partitions from the first."""
-    return f"{GROUP}-{tally}"
+    return f"{prefixed(GROUP)}-{tally}"
 
 
 def _config(tally: str) -> dict[str, str | int | float | bool]:

@@ -7,7 +7,7 @@ from celery import shared_task
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from redis.exceptions import RedisError
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import marker, producer_config
 from counter.minute import Minute
 from counter.mode import is_event_mode
@@ -31,7 +31,7 @@ def mark(minute: Minute) -> None:
 
     Where a broker's clock is a little behind, its partitions get another one. Raises NotMarked.
     """
-    times: dict[int, int] = {}
+    topic, times = prefixed(REQUESTS), dict[int, int]()
     errors: list[KafkaError] = []
 
     def delivered(error: KafkaError | None, message: Message) -> None:
@@ -43,10 +43,10 @@ def mark(minute: Minute) -> None:
     start = minute.start.timestamp()
     try:
         producer = Producer(producer_config() | {"message.timeout.ms": TIMEOUT_MS, "linger.ms": 0})
-        left = set(producer.list_topics(REQUESTS, timeout=ASK_SECONDS).topics[REQUESTS].partitions)
+        left = set(producer.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
         while left:
             for partition in left:
-                producer.produce(REQUESTS, marker(minute), partition=partition, on_delivery=delivered)
+                producer.produce(topic, marker(minute), partition=partition, on_delivery=delivered)
             producer.flush()
             if errors:
                 raise NotMarked(errors[0].str())

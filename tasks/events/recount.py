@@ -15,7 +15,7 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from counter.kafka.client import REQUESTS, client_config
+from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.kafka.requests import Records, stretches
 from counter.minute import EPOCH, Minute
 from counter.store.counts import Stats
@@ -106,10 +106,11 @@ class Reader:
 
     def __init__(self, first: Minute, last: Minute) -> None:
         self._first, self._last = first, last
+        self._topic = prefixed(REQUESTS)
         self._consumer = Consumer(
             client_config()
             | {
-                "group.id": "tally-recount",  # the client insists on one
+                "group.id": prefixed("tally-recount"),  # the client insists on one
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
@@ -140,11 +141,11 @@ class Reader:
 
     def _partitions(self) -> list[int]:
         try:
-            topic = self._consumer.list_topics(REQUESTS, timeout=ASK_SECONDS).topics[REQUESTS]
+            topic = self._consumer.list_topics(self._topic, timeout=ASK_SECONDS).topics[self._topic]
         except KafkaException as error:
             raise KafkaAway(error.args[0].str()) from error
         if topic.error:
-            raise CannotTell(f"the topic requests can't be read: {topic.error.str()}")
+            raise CannotTell(f"the topic {self._topic} can't be read: {topic.error.str()}")
         return sorted(topic.partitions)
 
     def _start(self, partition: int) -> int:
@@ -160,7 +161,7 @@ class Reader:
         _, high = self._bounds(partition)
         try:
             [found] = self._consumer.offsets_for_times(
-                [TopicPartition(REQUESTS, partition, milliseconds)], ASK_SECONDS
+                [TopicPartition(self._topic, partition, milliseconds)], ASK_SECONDS
             )
         except KafkaException as error:
             raise KafkaAway(error.args[0].str()) from error
@@ -168,12 +169,12 @@ class Reader:
 
     def _bounds(self, partition: int) -> tuple[int, int]:
         try:
-            return self._consumer.get_watermark_offsets(TopicPartition(REQUESTS, partition), ASK_SECONDS)
+            return self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
         except KafkaException as error:
             raise KafkaAway(error.args[0].str()) from error
 
     def _read(self, partition: int, start: int, tally: Recount, advance: Advance) -> None:
-        self._consumer.assign([TopicPartition(REQUESTS, partition, start)])
+        self._consumer.assign([TopicPartition(self._topic, partition, start)])
         at, deadline = 0, time.monotonic() + ASK_SECONDS
         while True:
             records, is_end = self._poll()

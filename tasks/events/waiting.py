@@ -19,16 +19,17 @@ class Waiting:
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._reason = ""
+        self.reason = ""
+        """What it waits for, or has waited for last; empty while nothing is in the way."""
 
     def pause(self, reason: str) -> None:
         """One pause. Raises Stopped. The reason is logged when it is another one than before."""
-        if reason != self._reason:
-            self._reason = reason
+        if reason != self.reason:
+            self.reason = reason
             logger.warning("waiting", reason=reason)
         if self._stop.wait(PAUSE_SECONDS):
             raise Stopped
 
     def is_over(self) -> None:
         """There is nothing to wait for any more: the same reason is logged again when it comes back."""
-        self._reason = ""
+        self.reason = ""

@@ -4,16 +4,18 @@ The output topic is the truth: its last committed record says which minute was p
 anywhere is healed by running this again from 1, and nothing else decides anything.
 
 1   lock       one flusher at a time; not getting the lease, or losing it, is a normal return
-2   look       the last committed record of unique-counts is not another Tally's: else halt and fence nobody
+2   look       the topics are as they must be; the last committed record of unique-counts is not another
+               Tally's: else halt and fence nobody
     init       a new producer, init_transactions(): fences every older one, resolves its open transaction
-3   last       the same look, which now is final -> the watermark, the minute W
+3   last       no other transaction is open; the same look, which now is final -> the watermark, the minute W,
+               behind all that was ever acknowledged
 4   raise      tally:sealed = max(tally:sealed, W)
 5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e)
 6   the minutes W+1 ... the last that is over (tasks/publishing/watermark.py; further, if further ones are
     sealed) in order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
-6b  publish    begin; id-counts in chunks; the unique-counts record; commit
-6c  read back  the committed records are these; anything else: start over at 2, delete nothing
+6b  publish    begin; id-counts in chunks; the unique-counts record; commit; remember what is acknowledged
+6c  read back  the committed records are these; anything else: delete nothing, publish nothing again
 6d  record     PublishedMinute rows: history for people, never the truth
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
@@ -26,9 +28,11 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import Task, shared_task
+from confluent_kafka.admin import AdminClient
 from django.conf import settings
 from redis.exceptions import RedisError, ResponseError
 
+from counter.kafka.client import client_config, prefixed
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
@@ -37,9 +41,12 @@ from counter.task_names import FLUSH
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
+from tasks.kafka.shape import look
+from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing import history
 from tasks.publishing.checkpoint import Halt, find_watermark, look_back
 from tasks.publishing.manners import Manners
+from tasks.publishing.open_transaction import wait_decided
 from tasks.publishing.ownership import NotOurs, Ownership
 from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
@@ -133,6 +140,8 @@ class Flush:
                 logger.warning("starting over", error=str(error))
                 continue
             if not left:
+                with step("7.resume"):
+                    self._store.resume()
                 self._report.again_in = self._until_next()
                 return
         self._report.again_in = timedelta(0)
@@ -146,15 +155,21 @@ class Flush:
 
     def _turn(self) -> bool:
         """Steps 2 to 6 for one transaction; whether a closed minute is left."""
+        admin = AdminClient(client_config())
+        with step("2.shape"):
+            self._store.learn()
+            self._check_shape(admin)
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
             with step("2.look"):
                 ownership = Ownership(self._store)
                 look_back(self._store, log, ownership)
             with step("2.init"):
                 transaction.init()
+            with step("3.open"):
+                wait_decided(admin, self._lease.extend)
             with step("3.last"):
-                self._store.learn()
                 watermark = find_watermark(self._store, log, ownership)
+                self._check_acknowledged(watermark)
             if not watermark:
                 return False
             with step("4.raise"):
@@ -172,6 +187,17 @@ class Flush:
             self._identity = ownership.identity
             return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
 
+    def _check_shape(self, admin: AdminClient) -> None:
+        if found := [finding.text for finding in look(admin, self._store) if finding.halts]:
+            raise Halt("; ".join(found))
+
+    def _check_acknowledged(self, watermark: Minute | None) -> None:
+        """A commit that Kafka has acknowledged is never made again, unless an operator says so."""
+        if kept := self._store.acknowledged():
+            last, offset = kept
+            if not watermark or watermark < last:
+                raise Halt(_missing(last, offset))
+
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
         """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
         with step("6a.seal"):
@@ -183,6 +209,8 @@ class Flush:
         records = [self._add(transaction, minute, of) for minute, of in stats]
         with step("6b.commit"):
             offsets = transaction.commit()
+        with step("6b.acknowledged"):
+            self._store.acknowledge(records[-1].minute, offsets[0])
         with step("6c.read_back"):
             published = self._read_back(log, offsets, records)
         with step("6c.published"):
@@ -241,8 +269,12 @@ class Flush:
         self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
     ) -> list[Published]:
         published = list(log.since(offsets[0]))
-        if [(p.record.minute, p.record.stats) for p in published] != [(r.minute, r.stats) for r in records]:
-            raise StartOver("the topic does not end with what was committed")
+        found = [(each.record.minute, each.record.stats) for each in published]
+        wanted = [(each.minute, each.stats) for each in records]
+        if found[: len(wanted)] != wanted:
+            raise Halt(_missing(records[-1].minute, offsets[0]))
+        if len(found) > len(wanted):
+            raise StartOver("the topic goes on behind what was committed")
         return published
 
     def _settle(self, minute: Minute) -> None:
@@ -254,6 +286,13 @@ class Flush:
         for _ in self._store.settle(minute):
             self._lease.extend()
             yield
+
+
+def _missing(last: Minute, offset: int) -> str:
+    return (
+        f"Kafka has acknowledged the minutes up to {last}, at offset {offset} of {prefixed(UNIQUE_COUNTS)},"
+        " and does not have them: publishing them again might double them"
+    )
 
 
 @shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)

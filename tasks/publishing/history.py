@@ -5,7 +5,8 @@ from django.db import DatabaseError
 
 from counter.models import PublishedMinute
 from tasks import metrics
-from tasks.publishing.published_log import PARTITION, Published
+from tasks.kafka.topics import PARTITION
+from tasks.publishing.published_log import Published
 
 logger = structlog.get_logger(__name__)
 

@@ -9,13 +9,12 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from counter.kafka.client import client_config
+from counter.kafka.client import client_config, prefixed
 from counter.minute import Minute
 from tasks.kafka.errors import KafkaAway
-from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
 from tasks.publishing.records import BadRecord, UniqueCount
 
-PARTITION = 0
 STEP_BACK = 16
 """Offsets; enough for the last record and its control markers. A tail of aborted ones takes a wider look."""
 
@@ -48,11 +47,11 @@ class PublishedLog:
     """
 
     def __init__(self, prefix: str = "") -> None:
-        self._topic = f"{prefix}{UNIQUE_COUNTS}"
+        self._topic = prefixed(f"{prefix}{UNIQUE_COUNTS}")
         self._consumer = Consumer(
             client_config()
             | {
-                "group.id": "tally-log",  # the client insists on one
+                "group.id": prefixed("tally-log"),  # the client insists on one
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -115,15 +114,20 @@ class PublishedLog:
             raise _failure(found.error, topic)
         return len(found.partitions)
 
-    def _bounds(self) -> tuple[int, int]:
+    def is_used(self, partition: int) -> bool:
+        """Whether a partition has records, whoever wrote them."""
+        low, high = self._bounds(partition)
+        return low < high
+
+    def _bounds(self, partition: int = PARTITION) -> tuple[int, int]:
         try:
             bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, PARTITION), timeout=READ_SECONDS
+                TopicPartition(self._topic, partition), timeout=READ_SECONDS
             )
         except KafkaException as error:
-            raise _failure(error.args[0]) from error
+            raise _failure(error.args[0], self._topic) from error
         if not bounds:
-            raise KafkaAway("no answer about the ends of unique-counts")
+            raise KafkaAway(f"no answer about the ends of {self._topic}")
         return bounds
 
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
@@ -140,10 +144,10 @@ class PublishedLog:
                 yield message
                 deadline = time.monotonic() + READ_SECONDS
             elif error.code() != KafkaError._PARTITION_EOF:
-                raise _failure(error)
+                raise _failure(error, self._topic)
             elif seen >= beyond:
                 return
-        raise KafkaAway("unique-counts could not be read to its end in time")
+        raise KafkaAway(f"{self._topic} could not be read to its end in time")
 
 
 def _published(message: Message) -> Published:
@@ -157,7 +161,7 @@ def _readable(messages: Iterable[Message]) -> Iterator[Published]:
             yield _published(message)
 
 
-def _failure(error: KafkaError, topic: str = UNIQUE_COUNTS) -> Exception:
+def _failure(error: KafkaError, topic: str) -> Exception:
     if error.code() in _NO_TOPIC:
         return NoTopic(f"the topic {topic} does not exist: run manage.py create_topics")
     return KafkaAway(error.str())

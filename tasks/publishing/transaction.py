@@ -8,16 +8,16 @@ producer, resolves what it left open, and makes the broker reject a delayed EndT
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter.kafka.client import LastError, client_config
+from counter.kafka.client import LastError, client_config, prefixed
 from counter.minute import Minute
 from tasks import metrics
 from tasks.kafka.errors import KafkaAway, StartOver, triage
-from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing.records import Headers, UniqueCount, id_counts
+from tasks.kafka.topics import ID_COUNTS, PARTITION, UNIQUE_COUNTS
+from tasks.publishing.records import UniqueCount, id_counts
 
 TRANSACTIONAL_ID = "tally-flush"
 """One for all workers: that is what makes them one logical writer."""
@@ -39,8 +39,8 @@ class Transaction:
     """A fresh producer and its one transaction. Leave it without `commit`, and nothing of it is ever seen.
 
     Make it in the process that uses it: a producer does not survive `fork`. `keep_alive` is called every few
-    seconds at most, and what it raises ends the work. The names of its topics begin with `prefix`. Every
-    method may raise KafkaAway, StartOver or Fenced; the transaction is of no more use then.
+    seconds at most, and what it raises ends the work. A replay's `prefix` stands before the names of its
+    topics. Every method may raise KafkaAway, StartOver or Fenced; the transaction is of no more use then.
     """
 
     def __init__(self, keep_alive: Callable[[], None], prefix: str = "") -> None:
@@ -52,7 +52,7 @@ class Transaction:
             client_config()
             | {
                 "error_cb": self._last_error,
-                "transactional.id": f"{prefix}{TRANSACTIONAL_ID}",
+                "transactional.id": prefixed(f"{prefix}{TRANSACTIONAL_ID}"),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "compression.type": "lz4",
                 "linger.ms": 5,
@@ -86,7 +86,7 @@ class Transaction:
 
     def add_id_counts(self, minute: Minute, counts: list[tuple[int, int]]) -> None:
         """Add one chunk of a minute's (id, count)."""
-        topic, produce = f"{self._prefix}{ID_COUNTS}", self._producer.produce
+        topic, produce = prefixed(f"{self._prefix}{ID_COUNTS}"), self._producer.produce
         for key, value in id_counts(minute, counts):
             try:
                 produce(topic, value, key)
@@ -96,10 +96,13 @@ class Transaction:
         self._keep_alive()
 
     def add_unique_count(self, record: UniqueCount) -> None:
-        """Add the record that says the minute is published; after all of its id-counts."""
-        self._produce(
-            f"{self._prefix}{UNIQUE_COUNTS}", record.key, record.value, self._delivered, record.headers
-        )
+        """Add the record that says the minute is published; after all of its id-counts.
+
+        By number into the one partition that is read back, however many the topic may have.
+        """
+        topic = prefixed(f"{self._prefix}{UNIQUE_COUNTS}")
+        options = {"partition": PARTITION, "on_delivery": self._delivered, "headers": record.headers}
+        self._produce(topic, record.key, record.value, **options)
 
     def commit(self) -> list[int]:
         """Commit, and say at which offsets of `unique-counts` its records are.
@@ -119,13 +122,12 @@ class Transaction:
         topic: str,
         key: bytes,
         value: bytes,
-        on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
-        headers: Headers = None,
+        **options: Any,
     ) -> None:
         deadline = None
         while True:
             try:
-                return self._producer.produce(topic, value, key, on_delivery=on_delivery, headers=headers)
+                return self._producer.produce(topic, value, key, **options)
             except BufferError as error:
                 deadline = deadline or time.monotonic() + CALL_SECONDS
                 if time.monotonic() > deadline:

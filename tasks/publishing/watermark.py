@@ -7,7 +7,7 @@ minutes wait for a consumer that is behind, and a broker whose clock is ahead ca
 
 from dataclasses import dataclass
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, prefixed
 from counter.minute import Minute
 from counter.mode import is_event_mode
 from counter.store.counts import CountStore
@@ -32,6 +32,6 @@ def find_closing(store: CountStore, log: PublishedLog) -> Closing:
         return Closing(by_clock)
     positions = store.progress().positions()
     # Asked for each time: a partition that was added holds events that nobody may have read yet.
-    partitions = log.count_partitions(REQUESTS)
+    partitions = log.count_partitions(prefixed(REQUESTS))
     by_events = min(closed_minute(positions.get(partition)) for partition in range(partitions))
     return Closing(min(by_clock, by_events), partitions)

@@ -5,6 +5,7 @@ each test the checker looks at the counts, and the audit counts all minutes agai
 """
 
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -31,7 +32,6 @@ from tests.support.checker import Calls, verify
 from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
 from tests.support.requests_topic import Requests
 from tests.support.reset import new_topics
-from tests.support.web import manage_command
 
 IDS = 500
 PARTITIONS = 3
@@ -119,7 +119,8 @@ class EventTally:
 
     def another(self) -> Process:
         """A consolidator, that runs."""
-        process = Process(manage_command("consolidate"), HOME / "consolidate.log", {"ACCEPT_SINK": "kafka"})
+        command = [sys.executable, "-m", "tests.support.callers_times", "consolidate"]
+        process = Process(command, HOME / "consolidate.log", {"ACCEPT_SINK": "kafka"})
         self._stack.enter_context(run(process))
         return process
 

@@ -37,6 +37,10 @@ def found(**options: list[str]) -> set[str]:
         ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
         ("CELERY_BROKER_URL", "redis://tally:a/b@localhost", "tally.E006"),
         ("ACCEPT_REPLICAS", -1, "tally.E005"),
+        ("KAFKA_TOPIC_PREFIX", "staging/", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "täglich-", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "staging-\n", "tally.E007"),
+        ("KAFKA_TOPIC_PREFIX", "a" * 201, "tally.E007"),
     ],
 )
 def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:
@@ -113,6 +117,7 @@ def test_every_wrong_setting_comes_with_a_hint(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("directive", "value"), [("maxmemory-policy", "allkeys-lru"), ("appendonly", "no")])
 @pytest.mark.django_db
+@pytest.mark.usefixtures("kafka")
 def test_a_redis_that_would_lose_counts_is_found(valkey: redis.Redis, directive: str, value: str) -> None:
     assert found(databases=["default"]) == set()
     with configured(valkey, directive, value):

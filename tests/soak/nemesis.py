@@ -11,6 +11,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 import psutil
 import redis
+from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
 from counter import task_names
@@ -18,7 +19,9 @@ from counter.store import keys
 from tests.soak.rival import Rival, has_published
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
+from tests.soak.topic import Topic
 from tests.support.cluster import ValkeyCluster
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
 LEAD = "redbeat::lock"
@@ -67,6 +70,7 @@ class Nemesis:
     def __init__(self, stack: Stack, rival: Rival, seed: int) -> None:
         self._stack = stack
         self._rival = rival
+        self._topic = Topic(stack.store)
         self._random = random.Random(seed)
         self._ill: dict[str, tuple[float, Fault]] = {}
         self._next = time.monotonic()
@@ -84,8 +88,13 @@ class Nemesis:
 
     def heal_all(self) -> None:
         """Leave nothing ill behind."""
-        for _, fault in list(self._ill.values()):
-            self._heal(fault)
+
+        def healed() -> bool:
+            for _, fault in list(self._ill.values()):
+                self._heal(fault)
+            return not self._ill
+
+        wait_until(healed, "nothing is ill any more")
 
     def _strike(self, fault: Fault, now: float) -> None:
         # Drawn first, so that the sequence is the seed's alone.
@@ -97,8 +106,9 @@ class Nemesis:
         self._ill[fault.target] = (now + seconds, fault)
 
     def _heal(self, fault: Fault) -> None:
-        fault.heal()
-        del self._ill[fault.target]
+        with suppress(RedisError, KafkaException):  # another fault is in the way: later
+            fault.heal()
+            del self._ill[fault.target]
 
     def _faults(self) -> list[list[Fault]]:
         """By what they strike, so that nothing is struck more often because it can be in more ways."""
@@ -113,6 +123,15 @@ class Nemesis:
             *(self._of_program(name) for name in stack.programs),
             self._of_messages(),
             self._of_state(),
+            [
+                Fault(
+                    "topic",
+                    "enlarge unique-counts",
+                    self._topic.enlarge,
+                    self._topic.agree,
+                    ILL_SECONDS[KAFKA],
+                )
+            ],
             [self._another("worker"), self._another("beat")],
             [Fault("rival", "run another Tally on the same topics", self._come, self._rival.go, 40)],
         ]

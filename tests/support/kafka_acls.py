@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -36,7 +37,7 @@ acls = [
         ResourcePatternType[arguments.resource_pattern_type.upper()],
         principal,
         "*",
-        AclOperation[operation.upper()],
+        AclOperation[re.sub("(?<=[a-z])(?=[A-Z])", "_", operation).upper()],
         AclPermissionType.ALLOW,
     )
     for principal in arguments.allow_principal

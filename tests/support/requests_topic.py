@@ -7,12 +7,19 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from counter.kafka.client import REQUESTS, client_config
-from counter.kafka.requests import event, marker
+from counter.kafka.requests import TRUSTED_TIMES, event, marker
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.offsets import Position, Progress
@@ -31,6 +38,8 @@ class Requests:
     """A new topic. A time that goes with the record stands for the broker's, so minutes can pass at will."""
 
     def __init__(self, partitions: int = 3, timestamps: str = "CreateTime") -> None:
+        if timestamps == "CreateTime":
+            trust_callers_times()
         self._admin = AdminClient(client_config())
         delete_topic(self._admin)
         config = {"message.timestamp.type": timestamps}
@@ -137,6 +146,11 @@ class Requests:
     def _made(futures: dict[str, Future[Any]]) -> None:
         for future in futures.values():
             future.result(TIMEOUT_SECONDS)
+
+
+def trust_callers_times() -> None:
+    """Have this process take the time that goes with a record for the broker's."""
+    TRUSTED_TIMES["CreateTime"] = TIMESTAMP_CREATE_TIME
 
 
 def _producer() -> Producer:

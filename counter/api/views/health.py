@@ -19,6 +19,7 @@ from counter.mode import KAFKA, REDIS
 from counter.monitoring.exposition import scrape
 from counter.monitoring.health import (
     Watch,
+    added_probes,
     kafka_problems,
     publishing_problems,
     redis_problems,
@@ -43,6 +44,7 @@ def watch() -> Watch:
             "publishing": lambda: publishing_problems(client),
             ACCEPTING: sink_problems,
         }
+        | added_probes(client)
     )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import MAX_UNDER_WAY, event, producer_config
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Told, Unavailable
@@ -66,6 +66,7 @@ class AsyncProducer:
     async def start(self) -> None:
         """Begin; the client is made here, in the process that uses it."""
         self._loop = asyncio.get_running_loop()
+        self._topic = prefixed(REQUESTS)
         self._producer = Producer(producer_config())
 
     async def stop(self) -> None:
@@ -120,7 +121,7 @@ class AsyncProducer:
         for id in ids:
             value, key = event(id)
             try:
-                self._producer.produce(REQUESTS, value, key, on_delivery=outcome)
+                self._producer.produce(self._topic, value, key, on_delivery=outcome)
             except (BufferError, KafkaException) as error:
                 outcome.left -= 1
                 self._fail(outcome, 1, str(error))

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import event, producer_config
 from counter.minute import Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Unavailable
@@ -29,12 +29,12 @@ class SyncProducer:
 
         Raises Unavailable when not all were acknowledged in time; then some may have been recorded.
         """
-        delivery = _Delivery(len(ids))
+        topic, delivery = prefixed(REQUESTS), _Delivery(len(ids))
         deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             for id in ids:
                 value, key = event(id)
-                self._producer.produce(REQUESTS, value, key, on_delivery=delivery)
+                self._producer.produce(topic, value, key, on_delivery=delivery)
             while delivery.left and not delivery.error and time.monotonic() < deadline:
                 self._producer.poll(POLL_SECONDS)
         except (BufferError, KafkaException) as error:

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from typing_extensions import override
 
-from counter.kafka.client import REQUESTS, client_config
+from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.mode import is_event_mode
 from counter.store.clients import connect
 from counter.store.counts import CountStore
@@ -50,10 +50,10 @@ class Command(BaseCommand):
         self.stdout.write("Minutes end by Redis's clock alone.")
 
     def _delete_topic(self) -> None:
-        admin = AdminClient(client_config())
-        if REQUESTS in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:  # or it was broken off before
+        admin, topic = AdminClient(client_config()), prefixed(REQUESTS)
+        if topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:  # or it was broken off before
             self._check_counted()
-            admin.delete_topics([REQUESTS])[REQUESTS].result(TIMEOUT_SECONDS)
+            admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
 
     def _check_counted(self) -> None:
         positions = CountStore(connect()).progress().positions()

@@ -1,0 +1,122 @@
+"""Shape: how the topics are set up in Kafka, and what of that breaks a promise.
+
+`tasks/kafka/topics.py` makes them as they must be. But whoever subscribes first may have had them made with
+the cluster's defaults, and anybody with the right may change them at any time.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from itertools import chain
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from counter.kafka.client import REQUESTS, client_config, prefixed
+from counter.mode import is_event_mode
+from counter.monitoring.health import KAFKA_SECONDS
+from counter.store.counts import CountStore
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.shape_rules import (
+    RULES,
+    TRANSACTION_LOG,
+    Finding,
+    Shape,
+    has_the_brokers_time,
+    is_not_compacted,
+)
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
+
+ASK_SECONDS = 5.0
+FRESH_SECONDS = 10.0
+
+
+def look(admin: AdminClient, store: CountStore, seconds: float = ASK_SECONDS) -> list[Finding]:
+    """What is wrong with the topics in use. Raises KafkaAway, after so many seconds, or RedisError."""
+    names = [UNIQUE_COUNTS, *([ID_COUNTS] if settings.PUBLISH_ID_COUNTS else [])]
+    if is_event_mode() or store.event_buckets():
+        names.append(REQUESTS)
+    return list(_look(admin, names, store.kept_partitions(), seconds))
+
+
+def why_uncountable(admin: AdminClient) -> str | None:
+    """What keeps events from being counted in their minutes, or at all. Raises KafkaAway."""
+    for found in _describe(admin, [prefixed(REQUESTS)], ASK_SECONDS):
+        if isinstance(found, Shape) and found.config:
+            for finding in chain(has_the_brokers_time(found), is_not_compacted(found)):
+                return finding.text
+    return None
+
+
+class Watched:
+    """The same for many who ask: Kafka is asked once in FRESH_SECONDS. For one thread."""
+
+    def __init__(self, store: CountStore) -> None:
+        self._store = store
+        self._looked = -FRESH_SECONDS
+        self._texts: list[str] = []
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(client_config())
+
+    def texts(self) -> list[str]:
+        """What is wrong; nothing where Kafka or Redis can't tell, which others say."""
+        if time.monotonic() - self._looked > FRESH_SECONDS:
+            with suppress(KafkaAway, RedisError):
+                self._texts = [finding.text for finding in look(self._admin, self._store, KAFKA_SECONDS)]
+                self._looked = time.monotonic()
+        return self._texts
+
+
+def _look(admin: AdminClient, names: Iterable[str], kept: int, seconds: float) -> Iterator[Finding]:
+    rules = {prefixed(name): RULES[name] for name in names}
+    rules[TRANSACTION_LOG] = RULES[TRANSACTION_LOG]
+    for found in _describe(admin, list(rules), seconds):
+        if isinstance(found, Finding):
+            yield found
+            continue
+        if found.name == prefixed(UNIQUE_COUNTS) and found.partitions not in {1, kept}:
+            yield Finding(
+                f"{found.name} has {found.partitions} partitions instead of one. Only its first is written:"
+                " make the topic anew, or say that its readers know: manage.py keep_partitions"
+            )
+        if found.config:
+            for rule in rules[found.name]:
+                yield from rule(found)
+
+
+def _describe(admin: AdminClient, names: list[str], seconds: float) -> Iterator[Shape | Finding]:
+    """Shape by shape, and what there is to say of those that can't be looked at. Raises KafkaAway."""
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+    topics = admin.describe_topics(TopicCollection(names), request_timeout=seconds)
+    configs = admin.describe_configs(resources, request_timeout=seconds)
+    for name, resource in zip(names, resources, strict=True):
+        try:
+            partitions = topics[name].result().partitions
+        except KafkaException as error:
+            yield from _unseen(name, error.args[0])
+            continue
+        config: dict[str, str] = {}
+        try:
+            config = {entry.name: entry.value for entry in configs[resource].result().values()}
+        except KafkaException as error:
+            yield from _unseen(name, error.args[0])
+        yield Shape(name, len(partitions), min(len(each.replicas) for each in partitions), config)
+
+
+def _unseen(name: str, error: KafkaError) -> Iterator[Finding]:
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        yield Finding(
+            f"{name} can't be looked at, whether it is set up as it must be: allow Describe and"
+            " DescribeConfigs, as ops/kafka/acls.sh does",
+            halts=False,
+        )
+    elif error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+        raise KafkaAway(error.str())
+    elif name != TRANSACTION_LOG:  # which the first transaction makes
+        yield Finding(f"the topic {name} does not exist: run manage.py create_topics")
