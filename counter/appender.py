@@ -14,7 +14,7 @@ from counter import metrics, refusals
 from counter.batch import DEADLINE_SECONDS, Accepted, Unavailable
 from counter.delivery import Done, Parts
 from counter.events import MAX_UNDER_WAY, event, minute_of, producer_config
-from counter.kafka import REQUESTS
+from counter.kafka import REQUESTS, is_fatal
 from counter.minute import EPOCH
 
 POLL_SECONDS = 0.001
@@ -83,7 +83,7 @@ class Appender:
         self._under_way -= 1
         outcome.left -= 1
         if error:
-            self._is_broken |= error.fatal() or error.code() == KafkaError._FATAL
+            self._is_broken |= is_fatal(error)
             self._fail(outcome, 1, error.str())
             return
         self._newly_accepted += 1
@@ -107,6 +107,7 @@ class Appender:
             try:
                 self._producer.produce(REQUESTS, value, key, on_delivery=outcome)
             except (BufferError, KafkaException) as error:
+                self._is_broken |= is_fatal(error.args[0])
                 outcome.left -= 1
                 self._fail(outcome, 1, str(error))
             else:

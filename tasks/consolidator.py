@@ -120,8 +120,8 @@ class Consolidator:
 
     def run(self) -> None:
         """Until told to stop; then it leaves the group, so that others take over at once."""
-        self._consumer.subscribe([REQUESTS], on_assign=self._assigned, on_revoke=self._revoked)
         try:
+            self._consumer.subscribe([REQUESTS], on_assign=self._assigned, on_revoke=self._revoked)
             while not self._stop.is_set():
                 self._turn()
         except Stopped:

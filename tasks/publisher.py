@@ -8,6 +8,7 @@ producer, resolves what it left open, and makes the broker reject a delayed EndT
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -93,9 +94,9 @@ class Transaction:
 
     def add_unique_count(self, record: UniqueCount) -> None:
         """Add the record that says the minute is published; after all of its id-counts."""
-        self._produce(
-            f"{self._prefix}{UNIQUE_COUNTS}", record.key, record.value, self._delivered, record.headers
-        )
+        # Not a method: what is never delivered would keep this producer, and its threads, for good.
+        delivered = partial(_delivered, self._offsets)
+        self._produce(f"{self._prefix}{UNIQUE_COUNTS}", record.key, record.value, delivered, record.headers)
 
     def commit(self) -> list[int]:
         """Commit, and say at which offsets of `unique-counts` its records are.
@@ -104,11 +105,6 @@ class Transaction:
         """
         self._call(self._producer.commit_transaction)
         return self._offsets
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        # An error needs no word here: it makes the commit fail.
-        if not error:
-            self._offsets.append(message.offset() or 0)
 
     def _produce(
         self,
@@ -146,3 +142,9 @@ class Transaction:
                     raise KafkaAway(self._complaint.explain(error.args[0])) from error
                 metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)
+
+
+def _delivered(offsets: list[int], error: KafkaError | None, message: Message) -> None:
+    # An error needs no word here: it makes the commit fail.
+    if not error:
+        offsets.append(message.offset() or 0)
