@@ -44,7 +44,7 @@ class Tally(Celery):
 
 app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for module in ("flush", "markers", "callbacks"):
+for module in ("flush", "history", "markers", "callbacks"):
     app.autodiscover_tasks(["tasks"], related_name=module)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)

@@ -6,6 +6,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+SQLITE_SECONDS = 0.8
+"""For a lock that another process holds. For PostgreSQL see counter/time_limit.py."""
+
 
 class _Files(FileAwareMapping):  # type: ignore[misc]  # it has no types
     """As Docker and Kubernetes mount secrets, and without the line's end that an editor leaves."""
@@ -22,8 +25,13 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
     def db(self, var: str, default: str) -> dict[str, Any]:
         """A database by its url. What is wrong with one is not shown: it may be a part of its password."""
         try:
-            return dict(super().db(var, default=default))
+            found = dict(super().db(var, default=default))
         except ValueError:
             raise ImproperlyConfigured(
                 f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"
             ) from None
+        if found["ENGINE"].endswith(".sqlite3"):
+            found.setdefault("OPTIONS", {}).setdefault("timeout", SQLITE_SECONDS)
+        elif found["ENGINE"].endswith(".postgresql"):
+            found["ENGINE"] = "project.postgresql"
+        return found

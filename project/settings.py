@@ -84,6 +84,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.request_limit.limit",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -213,6 +214,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = jobs.FLUSH_QUEUE
 CELERY_TASK_ROUTES = {
     "tasks.flush.*": jobs.FLUSH_QUEUE,
+    "tasks.history.*": jobs.FLUSH_QUEUE,
     "tasks.markers.*": jobs.FLUSH_QUEUE,
     "tasks.callbacks.*": jobs.CALLBACK_QUEUE,
 }

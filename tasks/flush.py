@@ -13,25 +13,29 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
 6b  publish    begin; id-counts in chunks; the unique-counts record; commit
 6c  read back  the committed records are these; anything else: start over at 2, delete nothing
-6d  record     PublishedMinute rows: history for people, never the truth
+6d  announce   the line of the log, and the metrics, of each minute
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
+8   history    a hint to the task that follows the topic for people (tasks/history.py): never the truth
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.connection import connect
-from counter.jobs import FLUSH
+from counter.jobs import FLUSH, HISTORY
 from counter.minute import Minute
 from counter.store import CorruptMinute, CountStore, Lease, LeaseLost, Stats
-from tasks import history, metrics
+from tasks import metrics
+from tasks.announcement import announce
 from tasks.brokers import Fenced, KafkaAway, StartOver
 from tasks.closing import find_closing
 from tasks.published_log import NoTopic, Published, PublishedLog
@@ -54,6 +58,9 @@ MAX_STARTS = 3
 BUDGET_SECONDS = 240
 """After this the rest of a backlog goes to a task of its own: far below the broker's visibility timeout."""
 
+HINT_SECONDS = 60
+"""A hint to the history that waited this long has been overtaken by another flush's."""
+
 MAX_RETRIES = 5
 FIRST_RETRY_SECONDS = 1
 """Doubled each time: together the retries reach to the next tick, which begins anew."""
@@ -67,6 +74,8 @@ class Report:
     """What a run did, and when to look again before the next tick."""
 
     published: list[Minute] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Transactions begun for each of them"""
     again_in: timedelta | None = None
 
 
@@ -165,10 +174,11 @@ class Flush:
             published = self._read_back(log, offsets, records)
         with step("6c.published"):
             self._store.published()
-        with step("6d.record"):
-            history.record(published, attempt)
+        with step("6d.announce"):
+            announce(published, attempt)
         for record in records:
             self._report.published.append(record.minute)
+            self._report.attempts[str(record.minute)] = attempt
             if record.stats.total:
                 self._settle(record.minute)
         return records[-1].minute < last
@@ -241,5 +251,7 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
         metrics.FLUSHES.labels("published").inc()
+        with step("8.history"), suppress(OperationalError):
+            current_app.send_task(HISTORY, args=[report.attempts], expires=HINT_SECONDS, retry=False)
     if report.again_in is not None and not task.request.retries:
         raise task.retry(countdown=report.again_in.total_seconds())

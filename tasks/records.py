@@ -34,6 +34,11 @@ class UniqueCount:
         return [(PARTITIONS_READ, b"%d" % self.partitions)] if self.partitions else []
 
     @property
+    def lag_seconds(self) -> float:
+        """From the minute's end to the record being made."""
+        return max(0.0, self.published_at.timestamp() - self.minute.end)
+
+    @property
     def key(self) -> bytes:
         """The minute."""
         return str(self.minute).encode()

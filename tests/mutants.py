@@ -112,7 +112,7 @@ MUTANTS = (
     mutant(
         "leftovers are settled",
         FLUSHER,
-        f"{KILL}a_killed_flush_is_finished_by_the_next[6d.record.after-1]",
+        f"{KILL}a_killed_flush_is_finished_by_the_next[6d.announce.after-1]",
         (
             "                for minute in self._store.pending(watermark):",
             "                for minute in []:",

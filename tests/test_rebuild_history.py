@@ -9,10 +9,11 @@ from django.core.management import CommandError, call_command
 from counter.models import PublishedMinute
 from counter.store import CountStore
 from tasks import history
+from tasks.flush import Flush
 from tasks.management.commands import rebuild_history
 from tasks.published_log import Published
 from tests.processes import ServerProcess
-from tests.test_flush import accept, next_minute, run, send
+from tests.test_flush import accept, next_minute, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 
@@ -22,7 +23,7 @@ def publish(store: CountStore, minutes: int) -> list[Any]:
     for n in range(minutes):
         accept(store, *range(n + 1))
         next_minute(store)
-    run(store)
+    history.follow(Flush(store).run().attempts)
     return list(PublishedMinute.objects.values())
 
 

@@ -1,9 +1,11 @@
 """Every error of `/api/v1/` as `application/problem+json`, whoever raises it."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.defaults import server_error as default_server_error
 from redis.exceptions import RedisError
 from rest_framework.exceptions import NotFound, ValidationError
@@ -14,8 +16,10 @@ from rest_framework.views import APIView, exception_handler
 
 from counter.accepting import RETRY_AFTER_SECONDS
 from counter.problem import CONTENT_TYPE, Problem
+from counter.time_limit import AWAY
 
 PREFIX = "/api/v1/"
+NO_DATABASE = "the database with the history and the accounts does not answer"
 
 
 def respond(problem: Problem) -> Response:
@@ -28,9 +32,9 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(problem := getattr(exception, "problem", None), Problem):
         return respond(problem)
     if isinstance(exception, RedisError):
-        return respond(
-            Problem(503, "Redis does not answer", headers=[("Retry-After", str(RETRY_AFTER_SECONDS))])
-        )
+        return respond(_away("Redis does not answer"))
+    if isinstance(exception, AWAY):
+        return respond(_away(NO_DATABASE))
     if not (answer := exception_handler(exception, context)):
         return None
     if isinstance(exception, ValidationError):
@@ -61,8 +65,18 @@ class NowhereView(APIView):
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a bug, which is in the log."""
-    if not request.path.startswith(PREFIX):
-        return default_server_error(request)
-    problem = Problem(500, "this is a fault of Tally's; its log says more")
-    return HttpResponse(problem.body, status=500, content_type=CONTENT_TYPE)
+    """Django's handler500: a bug, which is in the log, or a database that is away."""
+    is_away = isinstance(sys.exc_info()[1], AWAY)
+    if request.path.startswith(PREFIX):
+        fault = Problem(500, "this is a fault of Tally's; its log says more")
+        problem = _away(NO_DATABASE) if is_away else fault
+        return HttpResponse(
+            problem.body, problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
+        )
+    if is_away:
+        return render(request, "503.html", status=503)
+    return default_server_error(request)
+
+
+def _away(title: str) -> Problem:
+    return Problem(503, title, headers=[("Retry-After", str(RETRY_AFTER_SECONDS))])

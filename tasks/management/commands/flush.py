@@ -11,6 +11,7 @@ from counter.reading import PendingMinutes, State
 from counter.store import CountStore
 from tasks.brokers import KafkaAway, StartOver
 from tasks.flush import Flush
+from tasks.history import follow_topic
 from tasks.watermark import Halt
 
 PAUSE_SECONDS = 1.0
@@ -24,18 +25,19 @@ class Command(ReportCommand):
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """Returns when no closed minute is left, whoever published it."""
-        client, published = connect(), list[str]()
+        client, attempts = connect(), dict[str, int]()
         self._show_waiting(PendingMinutes(client))
         try:
-            published += map(str, Flush(CountStore(client)).run().published)
+            attempts |= Flush(CountStore(client)).run().attempts
             while self._show_waiting(PendingMinutes(client)):
                 time.sleep(PAUSE_SECONDS)
-                published += map(str, Flush(CountStore(client)).run().published)
+                attempts |= Flush(CountStore(client)).run().attempts
         except Halt as error:
             raise CommandError(f"publishing has stopped: {error}") from error
         except (KafkaAway, StartOver) as error:
             raise CommandError(f"the flush did not get through: {error}") from error
-        return {"published": published}, f"published {len(published)} minutes"
+        follow_topic(attempts)
+        return {"published": [*attempts]}, f"published {len(attempts)} minutes"
 
     def _show_waiting(self, reader: PendingMinutes) -> int:
         waiting = sum(each.state is not State.OPEN for each in reader.list())
