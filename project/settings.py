@@ -200,7 +200,9 @@ CELERY_BROKER_USE_SSL = REDIS_TLS if CELERY_BROKER_URL.startswith("rediss") else
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
+    # Then another worker gets what a killed one had in hand. Longer than a flush takes, and than a callback
+    # waits for its next try and its turn; so short that it is not stale by then.
+    "visibility_timeout": 300,
     "socket_timeout": 5,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,

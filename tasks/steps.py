@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from counter import spans
+from counter.exposition import of_processes
 from tasks import metrics
+from tasks.publisher import TRANSACTION_TIMEOUT_MS
+
+MAX_SECONDS = TRANSACTION_TIMEOUT_MS / 1000
+"""No step outlasts it: its transaction would be of no use any more."""
 
 watchers: list[Callable[[str], None]] = []
 """Told of every point that is reached, `6b.commit.before` and `6b.commit.after`; there are none in
@@ -19,9 +24,13 @@ production. What a watcher raises goes through the flush as if the step had rais
 def step(name: str) -> Iterator[None]:
     """One step, named as in the docstring of tasks/flush.py."""
     _reach(f"{name}.before")
-    begin = time.perf_counter()
-    with spans.current.make(name, {}):
-        yield
+    begin, running = time.perf_counter(), metrics.STEP_BEGAN.labels(name)
+    running.set_to_current_time()
+    try:
+        with spans.current.make(name, {}):
+            yield
+    finally:
+        running.set(0)
     metrics.STEP_SECONDS.labels(name).observe(time.perf_counter() - begin)
     _reach(f"{name}.after")
 
@@ -29,3 +38,10 @@ def step(name: str) -> Iterator[None]:
 def _reach(point: str) -> None:
     for watch in watchers:
         watch(point)
+
+
+def overdue() -> list[str]:
+    """The steps that a process of this machine, or container, has been at for longer than it ever may."""
+    now, name = time.time(), f"{metrics.STEP_BEGAN._name}"
+    samples = (each for family in of_processes().collect() if family.name == name for each in family.samples)
+    return sorted({each.labels["step"] for each in samples if each.value and now - each.value > MAX_SECONDS})
