@@ -9,15 +9,11 @@ import threading
 from contextlib import suppress
 from contextvars import Context, copy_context
 
-import redis
 import structlog
 from celery import current_app
-from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from counter import metrics
-from counter.connection import TIMEOUT_SECONDS
+from counter.connection import TIMEOUT_SECONDS, connect_to_broker
 from counter.jobs import CALLBACK, CALLBACK_QUEUE
 from counter.minute import Minute
 
@@ -41,13 +37,7 @@ class CallbackQueue:
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
-        self._broker = redis.Redis.from_url(
-            settings.CELERY_BROKER_URL,
-            **settings.CELERY_BROKER_USE_SSL,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._broker = connect_to_broker(TIMEOUT_SECONDS, retries=0)
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
         self._start = threading.Lock()
 

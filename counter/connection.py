@@ -14,6 +14,8 @@ from redis.connection import parse_url
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
+from counter import sentinel
+
 CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 """Of a url that names some nodes of a Redis Cluster, with commas between them; the other is for TLS."""
 
@@ -47,9 +49,9 @@ def connect_for_console() -> redis.Redis:
     return _connect(CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
 
 
-def connect_to_broker() -> redis.Redis:
+def connect_to_broker(timeout: float = CONSOLE_TIMEOUT_SECONDS, retries: int = 1) -> redis.Redis:
     """The same for the Redis that carries Celery's messages and beat's sign of life."""
-    return _connect_to(settings.CELERY_BROKER_URL, CONSOLE_TIMEOUT_SECONDS, Retry(NoBackoff(), 1))
+    return _connect_to(settings.CELERY_BROKER_URL, timeout, Retry(NoBackoff(), retries))
 
 
 def is_cluster() -> bool:
@@ -156,11 +158,7 @@ def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
 
 
 def _connect_to(url: str, timeout: float, retry: Retry, **options: Any) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=retry,
-        **tls_options(url),
-        **options,
-    )
+    options |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": retry}
+    if sentinel.is_sentinel(url):
+        return sentinel.connect(url, **options)
+    return redis.Redis.from_url(url, **tls_options(url), **options)

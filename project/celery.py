@@ -23,6 +23,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
 from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
+from counter.sentinel import celery_options, is_sentinel
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -57,6 +58,10 @@ def _queue(name: str) -> Queue:
 app.conf.task_queues = (_queue(FLUSH_QUEUE), _queue(CALLBACK_QUEUE))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
+if is_sentinel(settings.CELERY_BROKER_URL):
+    for name, value in celery_options(settings.CELERY_BROKER_URL).items():
+        known = app.conf.get(name)
+        app.conf[name] = known | value if isinstance(known, dict) else value
 app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
 
 

@@ -1,12 +1,14 @@
 """RequestLog: the id of every request that Django answers, and a line for those that people want to see."""
 
 import re
+from contextlib import suppress
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 from counter import accepting, id_batch
+from counter.time_limit import AWAY
 
 HEADER = "X-Request-ID"
 _VALID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
@@ -38,6 +40,13 @@ class RequestLog(RequestMiddleware):
             structlog.contextvars.clear_contextvars()
         else:
             super().handle_response(request, response)
+
+    @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        """Who it is, as far as the database tells; machines are nobody, and need not wait for it."""
+        if request.path not in MACHINES:
+            with suppress(*AWAY):
+                RequestMiddleware.bind_user_id(request)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:

@@ -295,7 +295,7 @@ def test_tells_the_minute_of_the_event_in_event_mode(
 def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, is_stale: bool
 ) -> None:
-    """Another worker calls it, or says that it is too late. Time passes in the broker's list of what is out."""
+    """Another worker calls it, or says that it is too late. The broker is told that time has passed."""
     if is_stale:
         monkeypatch.setattr("counter.callback_queue.EXPIRES_SECONDS", STALE_SECONDS)
     release = threading.Event()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.defaults import server_error as default_server_error
 from redis.exceptions import RedisError
 from rest_framework.exceptions import NotFound, ValidationError
@@ -70,11 +70,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(PREFIX):
         fault = Problem(500, "this is a fault of Tally's; its log says more")
         problem = _away(NO_DATABASE) if is_away else fault
-        return HttpResponse(
-            problem.body, problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
-        )
+        return HttpResponse(problem.body, CONTENT_TYPE, problem.status, headers=dict(problem.headers))
     if is_away:
-        return render(request, "503.html", status=503)
+        return HttpResponse(render_to_string("503.html"), status=503)  # who asks is in the database, too
     return default_server_error(request)
 
 
