@@ -9,7 +9,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from counter.time_limit import within
 
-SECONDS = 1.0
+SECONDS = 0.8
 """A page is there, or says that it can't be, within two seconds; some of them ask Redis as well."""
 
 Sync = Callable[[HttpRequest], HttpResponse]

@@ -36,6 +36,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
 CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
 SKEW = "tests/faults/test_skew.py::test_"
+DATABASE = "tests/test_database.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
 TOPOLOGY, NGINX = "tests/test_topology.py::test_", "ops/nginx/tally.conf"
@@ -434,6 +435,102 @@ MUTANTS = (
         "project/beat.py",
         f"{SKEW}a_schedule_from_the_future_is_forgotten",
         ("        self._forget_the_future()\n", ""),
+    ),
+    mutant(
+        "who waits for PostgreSQL gives up",
+        "project/postgresql/driver.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[PostgreSQL-stopped]"
+        f" {DATABASE}no_page_waits_longer_than_two_seconds[PostgreSQL-stopped-wsgi]",
+        ("            if not ready and not time_limit.left():", "            if False:"),
+    ),
+    mutant(
+        "PostgreSQL gives up what nobody waits for",
+        "project/postgresql/base.py",
+        f"{DATABASE}nothing_piles_up_behind_a_lock",
+        ('f"-c statement_timeout={limit} -c lock_timeout={limit}"', '""'),
+    ),
+    mutant(
+        "who waits for a lock of SQLite's gives up",
+        "project/environment.py",
+        f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-wsgi]",
+        ("SQLITE_SECONDS = 0.8", "SQLITE_SECONDS = 60"),
+    ),
+    mutant(
+        "a request's wait for the database is limited",
+        "project/settings.py",
+        f"{DATABASE}no_page_waits_longer_than_two_seconds[PostgreSQL-stopped-wsgi]",
+        ('    "project.request_limit.limit",\n', ""),
+    ),
+    mutant(
+        "the history's wait for the database is limited",
+        "tasks/history.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[PostgreSQL-stopped]",
+        ("    with within(SECONDS):\n        newest", "    if True:\n        newest"),
+    ),
+    mutant(
+        "the history goes on behind its newest row",
+        "tasks/history.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[SQLite-locked]",
+        ("newest.offset if newest else -1", "10**9"),
+    ),
+    mutant(
+        "a worker that hangs in a step does not look alive",
+        "tasks/management/commands/answers.py",
+        "tests/test_liveness.py::test_a_worker_that_hangs_in_a_step_does_not_look_alive",
+        ("if steps := overdue():", "if steps := []:"),
+    ),
+    mutant(
+        "what a killed worker leaves behind ends in an outcome",
+        "tasks/callbacks.py",
+        "tests/test_callbacks.py::test_what_a_killed_worker_had_in_hand_ends_in_an_outcome[True]",
+        ("@task_revoked.connect(sender=call_endpoint)\n", ""),
+    ),
+    mutant(
+        "a callback comes back before it is stale",
+        "project/settings.py",
+        "tests/test_callbacks.py::test_a_callback_that_comes_back_has_time_for_another_try",
+        ('"visibility_timeout": 300', '"visibility_timeout": 3600'),
+    ),
+    mutant(
+        "after a fatal error another client is made",
+        "counter/event_recorder.py",
+        "tests/test_tls.py::test_a_fatal_error_of_kafka_is_a_refusal_in_every_thread_and_the_next_call_begins_anew",
+        ("            if self._producer is broken:", "            if False:"),
+    ),
+    mutant(
+        "a recount that fails lets go of Kafka",
+        "tasks/recount.py",
+        "tests/test_handles.py::test_what_counts_again_leaves_no_client_when_it_fails",
+        (
+            "    def __exit__(self, *error: object) -> None:\n        self._consumer.close()",
+            "    def __exit__(self, *error: object) -> None:\n        pass",
+        ),
+    ),
+    mutant(
+        "a transaction that fails lets go of Kafka",
+        PUBLISHER,
+        "tests/test_handles.py::test_a_transaction_that_comes_to_nothing_leaves_no_client",
+        (
+            "partial(_delivered, self._offsets)",
+            "lambda *report: _delivered(self._offsets, *report)",
+        ),
+    ),
+    mutant(
+        "connections ask the sentinels which one is the master",
+        "counter/sentinel.py",
+        "tests/test_sentinel.py::test_a_master_is_killed_under_load[False]",
+        (
+            "    return SentinelConnectionPool(service.name",
+            "    SentinelConnectionPool.get_master_address = _once\n    return SentinelConnectionPool(service.name",
+        ),
+        (
+            "def celery_options",
+            "async def _once(pool: Any) -> Any:\n"
+            "    found = await pool.sentinel_manager.discover_master(pool.service_name)\n"
+            "    pool.known = getattr(pool, 'known', found)\n"
+            "    return pool.known\n\n\n"
+            "def celery_options",
+        ),
     ),
     mutant(
         "HAProxy repeats only what no server has heard",
