@@ -86,7 +86,9 @@ def celery_options(url: str) -> dict[str, Any]:
     urls = [f"sentinel://{user}{at}{host}:{port}/{service.options['db']}" for host, port in service.sentinels]
     of_beat = {name: value for name, value in service.options.items() if name not in service.tls}
     return {
-        "broker_url": ";".join(urls),
+        # Not broker_url: before that Celery looks for CELERY_BROKER_URL in the environment, by itself.
+        "broker_read_url": ";".join(urls),
+        "broker_write_url": ";".join(urls),
         "broker_transport_options": {"master_name": service.name, "sentinel_kwargs": service.of_sentinels},
         "redbeat_redis_url": "redis-sentinel://",
         "redbeat_redis_use_ssl": settings.REDIS_TLS if service.tls else None,

@@ -251,7 +251,7 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
         metrics.FLUSHES.labels("published").inc()
-        with step("8.history"), suppress(OperationalError):
+        with step("8.history"), suppress(OperationalError, RedisError):
             current_app.send_task(HISTORY, args=[report.attempts], expires=HINT_SECONDS, retry=False)
     if report.again_in is not None and not task.request.retries:
         raise task.retry(countdown=report.again_in.total_seconds())
