@@ -23,7 +23,7 @@ from tasks import published_log, publisher, steps
 
 DELAY_SECONDS = 3.0
 FIRST, LAST = "1.lock.before", "8.history.before"
-"""From the one to the other every call to Redis or Kafka is one of the flush; then it is the broker's client."""
+"""From the one to the other every call to Redis or Kafka is one of the flush."""
 
 
 class Injected(Exception):
