@@ -20,10 +20,7 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What waits for the database in this block is given up after so many seconds, with one of AWAY.
-
-    PostgreSQL alone looks at it; what waits for a lock of SQLite's is given up after SQLITE_SECONDS.
-    """
+    """What waits for the database in this block is given up after so many seconds, with one of AWAY."""
     token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
     try:
         yield

@@ -6,8 +6,11 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-SQLITE_SECONDS = 0.8
-"""For a lock that another process holds. For PostgreSQL see counter/time_limit.py."""
+LIMITED = {
+    "django.db.backends.postgresql": "project.postgresql",
+    "django.db.backends.sqlite3": "project.sqlite",
+}
+"""The backends that keep the limits of counter/time_limit.py."""
 
 
 class _Files(FileAwareMapping):  # type: ignore[misc]  # it has no types
@@ -30,8 +33,4 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
             raise ImproperlyConfigured(
                 f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"
             ) from None
-        if found["ENGINE"].endswith(".sqlite3"):
-            found.setdefault("OPTIONS", {}).setdefault("timeout", SQLITE_SECONDS)
-        elif found["ENGINE"].endswith(".postgresql"):
-            found["ENGINE"] = "project.postgresql"
-        return found
+        return found | {"ENGINE": LIMITED.get(found["ENGINE"], found["ENGINE"])}

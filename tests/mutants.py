@@ -451,9 +451,9 @@ MUTANTS = (
     ),
     mutant(
         "who waits for a lock of SQLite's gives up",
-        "project/environment.py",
+        "project/sqlite/base.py",
         f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-wsgi]",
-        ("SQLITE_SECONDS = 0.8", "SQLITE_SECONDS = 60"),
+        ("min(time_limit.left(), DEFAULT_SECONDS)", "DEFAULT_SECONDS"),
     ),
     mutant(
         "a request's wait for the database is limited",
