@@ -453,7 +453,7 @@ MUTANTS = (
         "who waits for a lock of SQLite's gives up",
         "project/sqlite/base.py",
         f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-wsgi]",
-        ("min(time_limit.left(), DEFAULT_SECONDS)", "DEFAULT_SECONDS"),
+        ("min(max(time_limit.left(), LEAST_SECONDS), DEFAULT_SECONDS)", "DEFAULT_SECONDS"),
     ),
     mutant(
         "a request's wait for the database is limited",
