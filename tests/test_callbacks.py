@@ -18,10 +18,12 @@ from pytest_django import Settings
 
 from counter.accepting import PATH
 from counter.callback_queue import EXPIRES_SECONDS, CallbackQueue
+from counter.connection import connect_for_accept
 from counter.jobs import CALLBACK_QUEUE
 from counter.metrics import CALLBACKS
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.recorder import Recorder
 from embedded.ports import free_port
 from tasks import callbacks
 from tasks.addresses import Refused, Resolver, Unresolved
@@ -308,7 +310,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
         before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
         with run(worker()):
             waiting, begin = CallbackQueue(), time.monotonic()
-            waiting.put(receiver.url, Minute(0))
+            waiting.put(receiver.url, Recorder(connect_for_accept()).record([1]).minute)
             receiver.got.get(timeout=60)
         release.set()  # the worker is killed by now
         waiting.stop()
