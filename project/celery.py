@@ -22,8 +22,8 @@ from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
-from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from counter.sentinel import celery_options, is_sentinel
+from counter.task_names import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -112,6 +112,6 @@ def flush_at_start(**kwargs: Any) -> None:
 def tell_metrics(**kwargs: Any) -> None:
     """On METRICS_PORT, for Prometheus: what this worker's processes count."""
     # Not sooner: prometheus_client looks for its folder when it is imported, and the settings name it.
-    from counter.exposition import serve  # noqa: PLC0415
+    from counter.monitoring.exposition import serve  # noqa: PLC0415
 
     serve()

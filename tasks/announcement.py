@@ -3,7 +3,7 @@
 import structlog
 
 from tasks import metrics
-from tasks.published_log import Published
+from tasks.publishing.published_log import Published
 
 logger = structlog.get_logger(__name__)
 

@@ -16,19 +16,19 @@ import redis
 from django.conf import settings as own_settings
 from pytest_django import Settings
 
-from counter.accepting import PATH
-from counter.callback_queue import EXPIRES_SECONDS, CallbackQueue
-from counter.connection import connect_for_accept
-from counter.jobs import CALLBACK_QUEUE
-from counter.metrics import CALLBACKS
+from counter.accepting.accept_call import PATH
+from counter.accepting.callback_queue import EXPIRES_SECONDS, CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.recorder import Recorder
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.task_names import CALLBACK_QUEUE
+from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
-from tasks import callbacks
-from tasks.addresses import Refused, Resolver, Unresolved
-from tasks.callbacks import Unanswered, call_endpoint, post
-from tasks.flush import BUDGET_SECONDS
+from tasks.callbacks import webhook
+from tasks.callbacks.addresses import Refused, Resolver, Unresolved
+from tasks.callbacks.webhook import Unanswered, call_endpoint, post
+from tasks.publishing.flush import BUDGET_SECONDS
 from tests.conftest import HOME
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.requests_topic import Requests
@@ -211,7 +211,7 @@ def test_waits_for_no_body() -> None:
 
 @pytest.mark.usefixtures("allowed")
 def test_gives_up_on_a_head_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(webhook, "CALL_SECONDS", 0.5)
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -299,7 +299,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
 ) -> None:
     """Another worker calls it, or says that it is too late. The broker is told that time has passed."""
     if is_stale:
-        monkeypatch.setattr("counter.callback_queue.EXPIRES_SECONDS", STALE_SECONDS)
+        monkeypatch.setattr("counter.accepting.callback_queue.EXPIRES_SECONDS", STALE_SECONDS)
     release = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -310,7 +310,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
         before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
         with run(worker()):
             waiting, begin = CallbackQueue(), time.monotonic()
-            waiting.put(receiver.url, Recorder(connect_for_accept()).record([1]).minute)
+            waiting.put(receiver.url, SyncWriter(connect_for_accept()).record([1]).minute)
             receiver.got.get(timeout=60)
         release.set()  # the worker is killed by now
         waiting.stop()
@@ -334,13 +334,13 @@ def told(url: str, outcome: str) -> float:
 def test_redis_away_is_no_end_without_an_outcome(receiver: Receiver, settings: Settings) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     before = count("failed")
-    call_endpoint.apply(args=(receiver.url, "202611230801"), retries=callbacks.MAX_RETRIES)
+    call_endpoint.apply(args=(receiver.url, "202611230801"), retries=webhook.MAX_RETRIES)
     assert count("failed") == before + 1
 
 
 def test_a_callback_that_comes_back_has_time_for_another_try() -> None:
     timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
-    assert BUDGET_SECONDS < timeout < EXPIRES_SECONDS - callbacks.MAX_BACKOFF_SECONDS
+    assert BUDGET_SECONDS < timeout < EXPIRES_SECONDS - webhook.MAX_BACKOFF_SECONDS
 
 
 def worker() -> Process:
@@ -350,7 +350,7 @@ def worker() -> Process:
 
 
 def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.MAX_QUEUED", 3)
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_QUEUED", 3)
     valkey.hset("unacked", "taken", "by a worker")
     before = shed()
     waiting = CallbackQueue()
@@ -362,7 +362,7 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.accepting.callback_queue.TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 import redis
 
-from counter.accepting import PATH
-from counter.store import CountStore
+from counter.accepting.accept_call import PATH
+from counter.store.counts import CountStore
 from tests.faults.tally import Tally
 from tests.postgres import Postgres, running
 from tests.processes import run, tally, wait_until

@@ -10,13 +10,13 @@ import pytest
 from pytest_django import Settings
 
 from counter.minute import Minute
-from counter.store import Stats
-from tasks.audit import Audit
-from tasks.brokers import KafkaAway
-from tasks.publisher import Transaction
-from tasks.records import UniqueCount
-from tasks.recount import CannotTell
-from tasks.replay import Replay
+from counter.store.counts import Stats
+from tasks.events.audit import Audit
+from tasks.events.recount import CannotTell
+from tasks.events.replay import Replay
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.records import UniqueCount
+from tasks.publishing.transaction import Transaction
 from tests.processes import ServerProcess, wait_until
 from tests.requests_topic import Requests
 
@@ -67,8 +67,8 @@ def test_a_transaction_that_comes_to_nothing_leaves_no_client(
     with transaction:
         transaction.init()
         transaction.begin()
-        monkeypatch.setattr("tasks.publisher.CALL_SECONDS", 0)
-        monkeypatch.setattr("tasks.publisher.TRY_SECONDS", 0.1)
+        monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 0)
+        monkeypatch.setattr("tasks.publishing.transaction.TRY_SECONDS", 0.1)
         kafka_process.send(SIGSTOP)
         try:
             transaction.add_unique_count(UniqueCount(first, Stats(), datetime.now(UTC)))

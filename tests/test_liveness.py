@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from counter import exposition
-from counter.store import CountStore
-from tasks import steps
+from counter.monitoring import exposition
+from counter.store.counts import CountStore
+from tasks.publishing import steps
 from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker

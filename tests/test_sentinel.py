@@ -10,11 +10,11 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from counter import keys
-from counter.checks import check_broker, check_redis_url
-from counter.connection import connect
-from counter.store import CountStore
-from tasks.flush import Flush
+from counter.monitoring.checks import check_broker, check_redis_url
+from counter.store import keys
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.publishing.flush import Flush
 from tests.checker import verify
 from tests.load import Load
 from tests.processes import run, tally, wait_until

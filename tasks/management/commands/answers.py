@@ -7,7 +7,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from kombu.exceptions import OperationalError
 
-from tasks.steps import overdue
+from tasks.publishing.steps import overdue
 
 PING_SECONDS = 5.0
 

@@ -1,0 +1,87 @@
+"""CallbackQueue: from an accept call with an `endpoint` to the task that calls it.
+
+The answer must not wait for the broker, so a thread hands the tasks over. A flood is shed at two bounds:
+the tasks that wait in this process, and those that wait in Redis.
+"""
+
+import queue
+import threading
+from contextlib import suppress
+from contextvars import Context, copy_context
+
+import structlog
+from celery import current_app
+
+from counter.minute import Minute
+from counter.store.clients import TIMEOUT_SECONDS, connect_to_broker
+from counter.task_names import CALLBACK, CALLBACK_QUEUE
+from counter.telemetry import metrics
+
+logger = structlog.get_logger(__name__)
+
+UNACKNOWLEDGED = "unacked"
+"""Where the broker keeps what a worker has taken, retries with a countdown among them."""
+
+MAX_HERE = 1000
+MAX_QUEUED = 10_000
+"""Some 10 MB of Redis, and an hour's work where every endpoint is slow."""
+
+EXPIRES_SECONDS = 600
+"""The number is of interest while the minute is young."""
+
+STOP_SECONDS = 2.0
+
+
+class CallbackQueue:
+    """Thread-safe. Its thread starts with the first call, so that it is made after any fork."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
+        self._broker = connect_to_broker(TIMEOUT_SECONDS, retries=0)
+        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
+        self._start = threading.Lock()
+
+    def put(self, endpoint: str, minute: Minute) -> None:
+        """Have `endpoint` told the unique count of `minute`, if there is room. Returns at once."""
+        with self._start:
+            if not self._thread.ident:
+                self._thread.start()
+        try:
+            self._waiting.put_nowait((copy_context(), endpoint, minute))
+        except queue.Full:
+            metrics.CALLBACKS.labels("shed").inc()
+
+    def stop(self) -> None:
+        """Hand over what waits, as far as that goes quickly."""
+        if self._thread.ident:
+            with suppress(queue.Full):
+                self._waiting.put(None, timeout=STOP_SECONDS)
+            self._thread.join(STOP_SECONDS)
+        with suppress(queue.Empty):
+            while self._waiting.get_nowait():
+                metrics.CALLBACKS.labels("shed").inc()
+
+    def _run(self) -> None:
+        while item := self._waiting.get():
+            context, endpoint, minute = item
+            try:
+                is_sent = context.run(self._send, endpoint, minute)  # the request's id and trace go with it
+            except Exception:  # whatever the broker's client raises
+                is_sent = False
+                logger.debug("the broker takes no callback", exc_info=True)
+            if not is_sent:
+                metrics.CALLBACKS.labels("shed").inc()
+
+    def _send(self, endpoint: str, minute: Minute) -> bool:
+        if self._queued() >= MAX_QUEUED:
+            return False
+        current_app.send_task(
+            CALLBACK, args=[endpoint, str(minute)], queue=CALLBACK_QUEUE, expires=EXPIRES_SECONDS, retry=False
+        )
+        return True
+
+    def _queued(self) -> int:
+        with self._broker.pipeline(transaction=False) as pipe:
+            pipe.llen(CALLBACK_QUEUE)
+            pipe.hlen(UNACKNOWLEDGED)
+            return sum(pipe.execute())
