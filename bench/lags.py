@@ -9,5 +9,5 @@ django.setup()
 from tasks.publishing.published_log import PublishedLog  # noqa: E402  (needs Django's settings)
 
 with PublishedLog() as log:
-    records = [published.record for published in log.all()]
+    records = [published.record for published in log.beyond(-1)]
 print(json.dumps([record.published_at.timestamp() - record.minute.end for record in records]))

@@ -8,9 +8,13 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from counter.models import PublishedMinute
+from counter.time_limit import within
 from counter.timestamp import seconds, timestamp
 
 FIELDS = ("minute", "unique", "total", "published_at", "lag_seconds", "partition", "offset", "attempts")
+SECONDS = 1.0
+"""For each piece: what hangs then ends the file."""
+
 ROWS = 1000
 """In memory at a time, and sent in one piece."""
 
@@ -20,14 +24,25 @@ async def lines(rows: QuerySet[PublishedMinute]) -> AsyncIterator[str]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(FIELDS)
-    count = 0
     # Of whole rows: of values_list() Django makes the query in the event loop, and then refuses it there.
-    async for row in rows.aiterator(chunk_size=ROWS):
-        writer.writerow([_value(row, name) for name in FIELDS])
-        count += 1
-        if count % ROWS == 0:
-            yield _take(text)
-    yield _take(text)
+    left = rows.aiterator(chunk_size=ROWS)
+    is_last = False
+    while not is_last:
+        piece = await _next(left)
+        is_last = len(piece) < ROWS
+        writer.writerows([_value(row, name) for name in FIELDS] for row in piece)
+        yield _take(text)
+
+
+async def _next(left: AsyncIterator[PublishedMinute]) -> list[PublishedMinute]:
+    """ROWS of them at most. The request's own time limit is over when they are sent."""
+    piece: list[PublishedMinute] = []
+    with within(SECONDS):
+        async for row in left:
+            piece.append(row)
+            if len(piece) == ROWS:
+                break
+    return piece
 
 
 def _value(row: PublishedMinute, name: str) -> object:

@@ -5,6 +5,7 @@ than the modules that the tasks are in, and stay: a message may wait in a queue 
 """
 
 FLUSH = "tasks.flush.flush_closed_minutes"
+HISTORY = "tasks.history.follow_topic"
 FLUSH_QUEUE = "tally.flush"
 MARK = "tasks.markers.mark_minute"
 CALLBACK = "tasks.callbacks.call_endpoint"

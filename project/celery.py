@@ -23,6 +23,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from typing_extensions import override
 
+from counter.store.sentinel import celery_options, is_sentinel
 from counter.task_names import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
 from project import logs, traces
 from project.checking import check_settings
@@ -46,8 +47,13 @@ class Tally(Celery):
 
 app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for room, module in (("publishing", "flush"), ("events", "markers"), ("callbacks", "webhook")):
-    app.autodiscover_tasks([f"tasks.{room}"], related_name=module)
+for package, module in (
+    ("tasks.publishing", "flush"),
+    ("tasks.publishing", "history"),
+    ("tasks.events", "markers"),
+    ("tasks.callbacks", "webhook"),
+):
+    app.autodiscover_tasks([package], related_name=module)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)
 
@@ -59,6 +65,10 @@ def _queue(name: str) -> Queue:
 app.conf.task_queues = (_queue(FLUSH_QUEUE), _queue(CALLBACK_QUEUE))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
+if is_sentinel(settings.CELERY_BROKER_URL):
+    for name, value in celery_options(settings.CELERY_BROKER_URL).items():
+        known = app.conf.get(name)
+        app.conf[name] = known | value if isinstance(known, dict) else value
 app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS
 
 

@@ -6,6 +6,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
+LIMITED = {
+    "django.db.backends.postgresql": "project.postgresql",
+    "django.db.backends.sqlite3": "project.sqlite",
+}
+"""The backends that keep the limits of counter/time_limit.py."""
+
 
 class _Files(FileAwareMapping):  # type: ignore[misc]  # it has no types
     """As Docker and Kubernetes mount secrets, and without the line's end that an editor leaves."""
@@ -22,8 +28,9 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
     def db(self, var: str, default: str) -> dict[str, Any]:
         """A database by its url. What is wrong with one is not shown: it may be a part of its password."""
         try:
-            return dict(super().db(var, default=default))
+            found = dict(super().db(var, default=default))
         except ValueError:
             raise ImproperlyConfigured(
                 f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"
             ) from None
+        return found | {"ENGINE": LIMITED.get(found["ENGINE"], found["ENGINE"])}

@@ -1,6 +1,7 @@
 """RequestLog: the id of every request that Django answers, and a line for those that people want to see."""
 
 import re
+from contextlib import suppress
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -8,6 +9,7 @@ from django_structlog.middlewares import RequestMiddleware
 from typing_extensions import override
 
 from counter.accepting import accept_call, batch_call
+from counter.time_limit import AWAY
 
 HEADER = "X-Request-ID"
 _VALID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
@@ -41,7 +43,13 @@ class RequestLog(RequestMiddleware):
             super().handle_response(request, response)
 
     @staticmethod
-    @override
+    def bind_user_id(request: HttpRequest) -> None:
+        """Who it is, as far as the database tells; machines are nobody, and need not wait for it."""
+        if request.path not in MACHINES:
+            with suppress(*AWAY):
+                RequestMiddleware.bind_user_id(request)
+
+    @staticmethod
     def format_request(request: HttpRequest) -> str:
         """Without the query: it may hold anything."""
         return f"{request.method} {request.path}"

@@ -44,6 +44,7 @@ REDIS_TLS = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True} | {
     }.items()
     if path
 }
+REDIS_SENTINEL_PASSWORD = env.str("REDIS_SENTINEL_PASSWORD", default="")
 KAFKA_SECURITY_PROTOCOL = env.str("KAFKA_SECURITY_PROTOCOL", default="PLAINTEXT")
 KAFKA_SASL_MECHANISM = env.str("KAFKA_SASL_MECHANISM", default="")
 KAFKA_SASL_USERNAME = env.str("KAFKA_SASL_USERNAME", default="")
@@ -85,6 +86,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.request_limit.limit",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -200,7 +202,9 @@ CELERY_BROKER_USE_SSL = REDIS_TLS if CELERY_BROKER_URL.startswith("rediss") else
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
+    # Then another worker gets what a killed one had in hand. Longer than a flush takes, and than a callback
+    # waits for its next try and its turn; so short that it is not stale by then.
+    "visibility_timeout": 300,
     "socket_timeout": 5,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -214,6 +218,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = task_names.FLUSH_QUEUE
 CELERY_TASK_ROUTES = {
     task_names.FLUSH: task_names.FLUSH_QUEUE,
+    task_names.HISTORY: task_names.FLUSH_QUEUE,
     task_names.MARK: task_names.FLUSH_QUEUE,
     task_names.CALLBACK: task_names.CALLBACK_QUEUE,
 }

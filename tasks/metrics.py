@@ -1,6 +1,6 @@
 """What the flush and the consolidator count of themselves; see counter/telemetry/metrics.py."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHED_MINUTES = Counter("tally_published_minutes", "Minutes whose commit was read back, idle ones too")
 PUBLISHED_IDS = Counter("tally_published_ids", "Their distinct ids")
@@ -15,6 +15,12 @@ STEP_SECONDS = Histogram(
     "How long a step of the flush took",
     ["step"],
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0),
+)
+STEP_BEGAN = Gauge(
+    "tally_flush_step_begin_timestamp_seconds",
+    "When the process began the step that it is at, in Unix time; 0 where it is not at this one",
+    ["step"],
+    multiprocess_mode="liveall",
 )
 FLUSHES = Counter("tally_flushes", "Flushes, by how they ended", ["outcome"])
 RETRIES = Counter(

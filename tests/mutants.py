@@ -47,6 +47,7 @@ EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_l
 HTTP, CONNECTIONS = "tests/accepting/test_http.py::test_", "tests/accepting/test_connections.py::test_"
 TOPOLOGY, NGINX = "tests/deployment/test_topology.py::test_", "ops/nginx/tally.conf"
 OWNERSHIP, OWNERSHIPS = "tasks/publishing/ownership.py", "tests/publishing/test_ownership.py::test_"
+DATABASE = "tests/deployment/test_database.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/transaction.py",
     "tasks/publishing/flush.py",
@@ -124,7 +125,7 @@ MUTANTS = (
     mutant(
         "leftovers are settled",
         FLUSHER,
-        f"{KILL}a_killed_flush_is_finished_by_the_next[6d.record.after-1]",
+        f"{KILL}a_killed_flush_is_finished_by_the_next[6d.announce.after-1]",
         (
             "                for minute in leftovers:",
             "                for minute in []:",
@@ -715,6 +716,102 @@ MUTANTS = (
         "tasks/events/consolidator.py",
         f"{EVENTS}two_new_ones_count_all_events_each_until_one_has_published",
         ('return f"{prefixed(GROUP)}-{tally}"', "return prefixed(GROUP)"),
+    ),
+    mutant(
+        "who waits for PostgreSQL gives up",
+        "project/postgresql/driver.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[PostgreSQL-stopped]"
+        f" {DATABASE}no_page_waits_longer_than_two_seconds[PostgreSQL-stopped-django]",
+        ("            if not ready and not time_limit.left():", "            if False:"),
+    ),
+    mutant(
+        "PostgreSQL gives up what nobody waits for",
+        "project/postgresql/base.py",
+        f"{DATABASE}nothing_piles_up_behind_a_lock",
+        ('f"-c statement_timeout={limit} -c lock_timeout={limit}"', '""'),
+    ),
+    mutant(
+        "who waits for a lock of SQLite's gives up",
+        "project/sqlite/base.py",
+        f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-django]",
+        ("min(max(time_limit.left(), LEAST_SECONDS), DEFAULT_SECONDS)", "DEFAULT_SECONDS"),
+    ),
+    mutant(
+        "a request's wait for the database is limited",
+        "project/settings.py",
+        f"{DATABASE}no_page_waits_longer_than_two_seconds[PostgreSQL-stopped-django]",
+        ('    "project.request_limit.limit",\n', ""),
+    ),
+    mutant(
+        "the history's wait for the database is limited",
+        "tasks/publishing/history.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[PostgreSQL-stopped]",
+        ("    with within(SECONDS):\n        newest", "    if True:\n        newest"),
+    ),
+    mutant(
+        "the history goes on behind its newest row",
+        "tasks/publishing/history.py",
+        f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[SQLite-locked]",
+        ("newest.offset if newest else -1", "10**9"),
+    ),
+    mutant(
+        "a worker that hangs in a step does not look alive",
+        "tasks/management/commands/answers.py",
+        "tests/deployment/test_liveness.py::test_a_worker_that_hangs_in_a_step_does_not_look_alive",
+        ("if steps := overdue():", "if steps := []:"),
+    ),
+    mutant(
+        "what a killed worker leaves behind ends in an outcome",
+        "tasks/callbacks/webhook.py",
+        "tests/callbacks/test_callbacks.py::test_what_a_killed_worker_had_in_hand_ends_in_an_outcome[True]",
+        ("@task_revoked.connect(sender=call_endpoint)\n", ""),
+    ),
+    mutant(
+        "a callback comes back before it is stale",
+        "project/settings.py",
+        "tests/callbacks/test_callbacks.py::test_a_callback_that_comes_back_has_time_for_another_try",
+        ('"visibility_timeout": 300', '"visibility_timeout": 3600'),
+    ),
+    mutant(
+        "after a fatal error another client is made",
+        "counter/sinks/kafka/sync_producer.py",
+        "tests/deployment/test_tls.py::test_a_fatal_error_of_kafka_is_a_refusal_in_every_thread_and_the_next_call_begins_anew",
+        ("            if self._producer is broken:", "            if False:"),
+    ),
+    mutant(
+        "a recount that fails lets go of Kafka",
+        "tasks/events/recount.py",
+        "tests/publishing/test_handles.py::test_what_counts_again_leaves_no_client_when_it_fails",
+        (
+            "    def __exit__(self, *error: object) -> None:\n        self._consumer.close()",
+            "    def __exit__(self, *error: object) -> None:\n        pass",
+        ),
+    ),
+    mutant(
+        "a transaction that fails lets go of Kafka",
+        PUBLISHER,
+        "tests/publishing/test_handles.py::test_a_transaction_that_comes_to_nothing_leaves_no_client",
+        (
+            "partial(_delivered, self._offsets)",
+            "lambda *report: _delivered(self._offsets, *report)",
+        ),
+    ),
+    mutant(
+        "connections ask the sentinels which one is the master",
+        "counter/store/sentinel.py",
+        "tests/deployment/test_sentinel.py::test_a_master_is_killed_under_load[False]",
+        (
+            "    return SentinelConnectionPool(service.name",
+            "    SentinelConnectionPool.get_master_address = _once\n    return SentinelConnectionPool(service.name",
+        ),
+        (
+            "def celery_options",
+            "async def _once(pool: Any) -> Any:\n"
+            "    found = await pool.sentinel_manager.discover_master(pool.service_name)\n"
+            "    pool.known = getattr(pool, 'known', found)\n"
+            "    return pool.known\n\n\n"
+            "def celery_options",
+        ),
     ),
     mutant(
         "HAProxy repeats only what no server has heard",

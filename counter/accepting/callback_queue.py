@@ -57,6 +57,9 @@ class CallbackQueue:
             with suppress(queue.Full):
                 self._waiting.put(None, timeout=STOP_SECONDS)
             self._thread.join(STOP_SECONDS)
+        with suppress(queue.Empty):
+            while self._waiting.get_nowait():
+                metrics.CALLBACKS.labels("shed").inc()
 
     def _run(self) -> None:
         while item := self._waiting.get():

@@ -1,9 +1,11 @@
 """Every error of `/api/v1/` as `application/problem+json`, whoever raises it."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views.defaults import server_error as default_server_error
 from redis.exceptions import RedisError, ResponseError
 from rest_framework.exceptions import NotFound, ValidationError
@@ -15,8 +17,10 @@ from typing_extensions import override
 
 from counter.accepting.accept_call import RETRY_AFTER_SECONDS
 from counter.accepting.problem import CONTENT_TYPE, Problem
+from counter.time_limit import AWAY
 
 PREFIX = "/api/v1/"
+NO_DATABASE = "the database with the history and the accounts does not answer"
 
 
 def respond(problem: Problem) -> Response:
@@ -30,7 +34,9 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
         return respond(problem)
     if isinstance(exception, RedisError):
         detail = str(exception) if isinstance(exception, ResponseError) else "Redis does not answer"
-        return respond(Problem(503, detail, headers=[("Retry-After", str(RETRY_AFTER_SECONDS))]))
+        return respond(_away(detail))
+    if isinstance(exception, AWAY):
+        return respond(_away(NO_DATABASE))
     if not (answer := exception_handler(exception, context)):
         return None
     if isinstance(exception, ValidationError):
@@ -62,8 +68,16 @@ class NowhereView(APIView):
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: a bug, which is in the log."""
-    if not request.path.startswith(PREFIX):
-        return default_server_error(request)
-    problem = Problem(500, "this is a fault of Tally's; its log says more")
-    return HttpResponse(problem.body, status=500, content_type=CONTENT_TYPE)
+    """Django's handler500: a bug, which is in the log, or a database that is away."""
+    is_away = isinstance(sys.exc_info()[1], AWAY)
+    if request.path.startswith(PREFIX):
+        fault = Problem(500, "this is a fault of Tally's; its log says more")
+        problem = _away(NO_DATABASE) if is_away else fault
+        return HttpResponse(problem.body, CONTENT_TYPE, problem.status, headers=dict(problem.headers))
+    if is_away:
+        return HttpResponse(render_to_string("503.html"), status=503)  # who asks is in the database, too
+    return default_server_error(request)
+
+
+def _away(title: str) -> Problem:
+    return Problem(503, title, headers=[("Retry-After", str(RETRY_AFTER_SECONDS))])

@@ -38,6 +38,11 @@ def client_config() -> dict[str, Any]:
     } | {name: value for name, value in known.items() if value}
 
 
+def is_fatal(error: object) -> bool:
+    """Whether nothing goes through a producer any more that has reported this, or raised it."""
+    return isinstance(error, KafkaError) and (error.fatal() or error.code() == KafkaError._FATAL)
+
+
 class LastError:
     """Why a broker and its client refuse each other, where exceptions only say that nobody answers.
 

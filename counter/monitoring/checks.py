@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from counter.mode import SINKS
 from counter.monitoring.health import redis_problems
+from counter.store import sentinel
 from counter.store.clients import CLUSTER_SCHEMES, connect, is_cluster
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -26,13 +27,14 @@ MAX_BUCKETS = 256
 def check_redis_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001: REDIS_URL names no Redis."""
     url = settings.REDIS_URL
-    if urlsplit(url).scheme in (*REDIS_SCHEMES, *CLUSTER_SCHEMES) and _has_ports(url):
+    known = (*REDIS_SCHEMES, *CLUSTER_SCHEMES, *sentinel.SCHEMES)
+    if urlsplit(url).scheme in known and _has_ports(url) and _names_its_service(url):
         return []
     return [
         Error(
             "REDIS_URL is not the url of a Redis or Valkey.",  # it may hold a password, so it is not shown
-            hint="Like redis://localhost:6379/0, or redis+cluster://a:6379,b:6379; rediss is with TLS."
-            " A password in it must be quoted (/ as %2F).",
+            hint="Like redis://localhost:6379/0, redis+sentinel://a:26379,b:26379/service/0, or"
+            " redis+cluster://a:6379,b:6379; rediss is with TLS. A password in it must be quoted (/ as %2F).",
             id="tally.E001",
         )
     ]
@@ -100,12 +102,13 @@ def check_replicas(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E006: Celery's messages and beat's schedule would be in a Redis Cluster, or nowhere."""
     url = settings.CELERY_BROKER_URL
-    if urlsplit(url).scheme not in CLUSTER_SCHEMES and _has_ports(url):
+    if urlsplit(url).scheme not in CLUSTER_SCHEMES and _has_ports(url) and _names_its_service(url):
         return []
     return [
         Error(
             "CELERY_BROKER_URL is not the url of a plain Redis; Celery and RedBeat can't use a cluster.",
-            hint="Like redis://localhost:6379/0. A password in it must be quoted (/ as %2F).",
+            hint="Like redis://localhost:6379/0, or redis+sentinel://a:26379,b:26379/service/0."
+            " A password in it must be quoted (/ as %2F).",
             id="tally.E006",
         )
     ]
@@ -124,6 +127,16 @@ def check_topic_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             id="tally.E007",
         )
     ]
+
+
+def _names_its_service(url: str) -> bool:
+    """Whether it can be asked of sentinels, where it names some."""
+    if sentinel.is_sentinel(url):
+        try:
+            sentinel.Service.parse(url)
+        except ValueError:
+            return False
+    return True
 
 
 def _has_ports(url: str) -> bool:

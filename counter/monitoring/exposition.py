@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import inf
 from pathlib import Path
+from typing import cast
 
 import redis
 from django.conf import settings
@@ -22,11 +23,25 @@ from counter.store.counts import CountStore
 from counter.store.pending import PendingMinutes, State
 
 
-def registry() -> CollectorRegistry:
+class ProcessCollector(MultiProcessCollector):
+    """What all processes of this machine have counted, and the gauges of those that live."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Look once."""
+        _forget_the_dead(settings.METRICS_FOLDER)
+        return cast("Iterable[Metric]", super().collect())  # type: ignore[no-untyped-call]
+
+
+def of_processes() -> CollectorRegistry:
     """A new one; it looks when it is scraped."""
-    _forget_the_dead(settings.METRICS_FOLDER)
     made = CollectorRegistry()
-    MultiProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
+    ProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
+    return made
+
+
+def registry() -> CollectorRegistry:
+    """The same, with what is in Redis."""
+    made = of_processes()
     made.register(RedisCollector(connect_for_console()))
     return made
 

@@ -14,6 +14,8 @@ from redis.connection import parse_url
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
+from counter.store import sentinel
+
 CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 """Of a url that names some nodes of a Redis Cluster, with commas between them; the other is for TLS."""
 
@@ -165,11 +167,7 @@ def _connect(timeout: float, retry: Retry, **options: Any) -> redis.Redis:
 
 
 def _connect_to(url: str, timeout: float, retry: Retry, **options: Any) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=retry,
-        **tls_options(url),
-        **options,
-    )
+    options |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": retry}
+    if sentinel.is_sentinel(url):
+        return sentinel.connect(url, **options)
+    return redis.Redis.from_url(url, **tls_options(url), **options)

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch")
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])
 CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of them", ["outcome"])
-for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "shed"):
+for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "expired", "shed"):
     CALLBACKS.labels(outcome)
 
 # Observed once for what is sent to a node at once, a script for each bucket: not once a call.

@@ -2,12 +2,16 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import structlog
 from celery import Task, shared_task
+from celery.exceptions import Reject
+from celery.signals import task_failure, task_revoked
 from celery.utils.time import get_exponential_backoff_interval
+from redis.exceptions import RedisError
 
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -15,6 +19,7 @@ from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK
 from counter.telemetry import metrics
+from counter.time_limit import AWAY, within
 from tasks.callbacks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
 
 logger = structlog.get_logger(__name__)
@@ -23,7 +28,7 @@ CALL_SECONDS = 10.0
 """From connecting to the head of the answer, however slowly it comes."""
 
 STEP_SECONDS = 5.0
-"""Connecting, and each wait for more of the answer."""
+"""Connecting, and each wait for more of the answer; and the wait for the database."""
 
 MAX_RETRIES = 5
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 4, 120
@@ -69,22 +74,46 @@ async def _post(url: httpx.URL, address: str, body: dict[str, object]) -> int:
 @shared_task(name=CALLBACK, bind=True, max_retries=MAX_RETRIES)
 def call_endpoint(task: Task[[str, str], None], endpoint: str, minute: str) -> None:
     """Tell `endpoint` how many unique ids the minute has now. It may be told more than once."""
-    unique = _unique(Minute.parse(minute))
     try:
+        unique = _unique(Minute.parse(minute))
         status = post(endpoint, {"minute": minute, "unique": unique})
     except Refused as error:
         _log("refused", endpoint, minute, error)
-    except Unanswered as error:
-        if task.request.retries == MAX_RETRIES:
+    except (Unanswered, RedisError, *AWAY) as error:
+        if not (retry := _send_again(task)):
             _log("failed", endpoint, minute, error)
             return
         _log("retried", endpoint, minute, error)
-        countdown = get_exponential_backoff_interval(
-            BACKOFF_SECONDS, task.request.retries, MAX_BACKOFF_SECONDS, full_jitter=True
-        )
-        raise task.retry(countdown=countdown) from error
+        raise retry from error
     else:
         _log(f"{status // 100}xx", endpoint, minute, status)
+
+
+def _send_again(task: Task[[str, str], None]) -> Exception | None:
+    """What the task must raise now; None where it was tried often enough, or the broker takes nothing."""
+    if task.request.retries == MAX_RETRIES:
+        return None
+    countdown = get_exponential_backoff_interval(
+        BACKOFF_SECONDS, task.request.retries, MAX_BACKOFF_SECONDS, full_jitter=True
+    )
+    try:
+        return task.retry(countdown=countdown, throw=False)
+    except Reject:
+        return None
+
+
+@task_revoked.connect(sender=call_endpoint)
+def _expired(request: Any, **kwargs: Any) -> None:
+    """It was too old when a worker got to it: too many waited, or one that had it was killed."""
+    endpoint, minute = request.args
+    _log("expired", endpoint, minute, "it is too late")
+
+
+@task_failure.connect(sender=call_endpoint)
+def _broken(args: Any, exception: Any, **kwargs: Any) -> None:
+    """A bug."""
+    endpoint, minute = args
+    _log("failed", endpoint, minute, exception)
 
 
 def _unique(minute: Minute) -> int:
@@ -92,7 +121,8 @@ def _unique(minute: Minute) -> int:
     (stats,) = CountStore(connect()).stats([minute])
     if stats.total:
         return stats.unique
-    row = PublishedMinute.objects.filter(minute=str(minute)).first()
+    with within(STEP_SECONDS):
+        row = PublishedMinute.objects.filter(minute=str(minute)).first()
     return row.unique if row else 0
 
 

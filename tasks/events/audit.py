@@ -37,17 +37,17 @@ class Audit:
     def __init__(self, first: Minute, last: Minute, *, id_counts: bool) -> None:
         self._first, self._last = first, last
         self._id_counts = id_counts
-        self._reader = Reader(first, last)
 
     def records(self) -> int:
         """How many events there are to read, about."""
-        return self._reader.records()
+        with Reader(self._first, self._last) as reader:
+            return reader.records()
 
     def run(self, advance: Advance) -> Iterator[Difference]:
         """All differences, minute by minute."""
         with Recount() as tally:
-            self._reader.read(tally, advance)
-            self._reader.close()
+            with Reader(self._first, self._last) as reader:
+                reader.read(tally, advance)
             published = self._published()
             for minute in self._first.through(self._last):
                 yield from _compare(minute, tally.stats(minute), published[minute].stats)

@@ -94,11 +94,8 @@ class Recount:
 
 def read_ends() -> dict[int, int]:
     """The offset after the last record of each partition. Raises KafkaAway or CannotTell."""
-    reader = Reader(EPOCH, EPOCH)
-    try:
+    with Reader(EPOCH, EPOCH) as reader:
         return reader.ends()
-    finally:
-        reader.close()
 
 
 class Reader:
@@ -118,8 +115,10 @@ class Reader:
             }
         )
 
-    def close(self) -> None:
-        """Let go of Kafka."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._consumer.close()
 
     def read(self, tally: Recount, advance: Advance) -> None:

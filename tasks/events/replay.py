@@ -31,19 +31,21 @@ class Replay:
             with PublishedLog(prefix) as log:
                 done = log.last()
         self._first = max(first, done.record.minute + 1) if done else first
-        self._reader = Reader(self._first, last)
 
     def records(self) -> int:
         """How many events there are to read, about."""
-        return self._reader.records() if self._first <= self._last else 0
+        if self._first > self._last:
+            return 0
+        with Reader(self._first, self._last) as reader:
+            return reader.records()
 
     def run(self, advance: Advance) -> Iterator[Minute]:
         """The minutes, as they are committed."""
         if self._first > self._last:
             return
         with Recount() as tally, PublishedLog(self._prefix) as log:
-            self._reader.read(tally, advance)
-            self._reader.close()
+            with Reader(self._first, self._last) as reader:
+                reader.read(tally, advance)
             for minute in self._first.through(self._last):
                 with Transaction(lambda: None, self._prefix) as transaction:
                     transaction.init()

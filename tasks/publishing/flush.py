@@ -16,20 +16,23 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
 6b  publish    begin; id-counts in chunks; the unique-counts record; commit; remember what is acknowledged
 6c  read back  the committed records are these; anything else: delete nothing, publish nothing again
-6d  record     PublishedMinute rows: history for people, never the truth
+6d  announce   the line of the log, and the metrics, of each minute
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
+8   history    a hint to the task that follows the topic for people (tasks/publishing/history.py)
 """
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from counter.kafka.client import client_config, prefixed
@@ -37,13 +40,13 @@ from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
 from counter.store.keys import GARBLED
-from counter.task_names import FLUSH
+from counter.task_names import FLUSH, HISTORY
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.kafka.shape import look
 from tasks.kafka.topics import UNIQUE_COUNTS
-from tasks.publishing import history
+from tasks.publishing.announcement import announce
 from tasks.publishing.checkpoint import Halt, find_watermark, look_back
 from tasks.publishing.manners import Manners
 from tasks.publishing.open_transaction import wait_decided
@@ -68,6 +71,9 @@ MAX_STARTS = 3
 BUDGET_SECONDS = 240
 """After this the rest of a backlog goes to a task of its own: far below the broker's visibility timeout."""
 
+HINT_SECONDS = 60
+"""A hint to the history that waited this long has been overtaken by another flush's."""
+
 MAX_RETRIES = 5
 FIRST_RETRY_SECONDS = 1
 """Doubled each time: together the retries reach to the next tick, which begins anew."""
@@ -78,6 +84,8 @@ class Report:
     """What a run did, and when to look again before the next tick."""
 
     published: list[Minute] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Transactions begun for each of them"""
     again_in: timedelta | None = None
 
 
@@ -215,10 +223,11 @@ class Flush:
             published = self._read_back(log, offsets, records)
         with step("6c.published"):
             self._store.published()
-        with step("6d.record"):
-            history.record(published, attempt)
+        with step("6d.announce"):
+            announce(published, attempt)
         for record in records:
             self._report.published.append(record.minute)
+            self._report.attempts[str(record.minute)] = attempt
             if record.stats.total:
                 self._settle(record.minute)
         return records[-1].minute < last
@@ -313,5 +322,7 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
     if report.published:
         metrics.FLUSHES.labels("published").inc()
+        with step("8.history"), suppress(OperationalError, RedisError):
+            current_app.send_task(HISTORY, args=[report.attempts], expires=HINT_SECONDS, retry=False)
     if report.again_in is not None and not task.request.retries:
         raise task.retry(countdown=report.again_in.total_seconds())

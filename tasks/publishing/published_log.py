@@ -99,10 +99,15 @@ class PublishedLog:
         """
         return map(_published, self._messages(offset, beyond=offset))
 
-    def all(self) -> Iterator[Published]:
-        """Every committed record, the oldest first, to the end. Raises BadRecord as `since` does."""
+    def beyond(self, offset: int) -> Iterator[Published]:
+        """Every committed record behind `offset`, the oldest first, to the end.
+
+        All there are, where the topic has been made anew and does not reach so far. Raises BadRecord as
+        `since` does.
+        """
         low, high = self._bounds()
-        return map(_published, self._messages(low)) if low < high else iter(())
+        start = offset + 1 if low <= offset < high else low
+        return map(_published, self._messages(start)) if start < high else iter(())
 
     def count_partitions(self, topic: str) -> int:
         """How many partitions a topic has at this moment."""

@@ -40,6 +40,11 @@ class UniqueCount:
         return [*read, (TALLY, self.tally.encode())] if self.tally else read
 
     @property
+    def lag_seconds(self) -> float:
+        """From the minute's end to the record being made."""
+        return max(0.0, self.published_at.timestamp() - self.minute.end)
+
+    @property
     def key(self) -> bytes:
         """The minute."""
         return str(self.minute).encode()

@@ -8,6 +8,7 @@ producer, resolves what it left open, and makes the broker reject a delayed EndT
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -101,7 +102,9 @@ class Transaction:
         By number into the one partition that is read back, however many the topic may have.
         """
         topic = prefixed(f"{self._prefix}{UNIQUE_COUNTS}")
-        options = {"partition": PARTITION, "on_delivery": self._delivered, "headers": record.headers}
+        # Not a method: what is never delivered would keep this producer, and its threads, for good.
+        delivered = partial(_delivered, self._offsets)
+        options = {"partition": PARTITION, "on_delivery": delivered, "headers": record.headers}
         self._produce(topic, record.key, record.value, **options)
 
     def commit(self) -> list[int]:
@@ -111,11 +114,6 @@ class Transaction:
         """
         self._call(self._producer.commit_transaction)
         return self._offsets
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        # An error needs no word here: it makes the commit fail.
-        if not error:
-            self._offsets.append(message.offset() or 0)
 
     def _produce(
         self,
@@ -152,3 +150,9 @@ class Transaction:
                     raise KafkaAway(self._last_error.explain(error.args[0])) from error
                 metrics.RETRIES.labels("call").inc()
                 time.sleep(PAUSE_SECONDS)
+
+
+def _delivered(offsets: list[int], error: KafkaError | None, message: Message) -> None:
+    # An error needs no word here: it makes the commit fail.
+    if not error:
+        offsets.append(message.offset() or 0)

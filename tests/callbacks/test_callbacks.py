@@ -5,26 +5,34 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from typing import cast
 
 import httpx
 import pytest
 import redis
+from django.conf import settings as own_settings
 from pytest_django import Settings
 
 from counter.accepting.accept_call import PATH
-from counter.accepting.callback_queue import CallbackQueue
+from counter.accepting.callback_queue import EXPIRES_SECONDS, CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
 from counter.task_names import CALLBACK_QUEUE
 from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
 from tasks.callbacks import webhook
 from tasks.callbacks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks.webhook import Unanswered, call_endpoint, post
+from tasks.publishing.flush import BUDGET_SECONDS
 from tests.support.endpoint import Receiver, ok, receiving
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.requests_topic import Requests
 from tests.support.web import metric, serving
+
+STALE_SECONDS = 5
+"""From the call on, in the test of that: enough for a worker to get to it first."""
 
 
 def resolving(*addresses: str) -> Resolver:
@@ -242,6 +250,56 @@ def test_tells_the_minute_of_the_event_in_event_mode(
     assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
 
 
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, is_stale: bool
+) -> None:
+    """Another worker calls it, or says that it is too late. The broker is told that time has passed."""
+    if is_stale:
+        monkeypatch.setattr("counter.accepting.callback_queue.EXPIRES_SECONDS", STALE_SECONDS)
+    release = threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        release.wait(60)
+        ok(handler)
+
+    with receiving(hang) as receiver, serving() as url:
+        before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
+        with run(worker()):
+            waiting, begin = CallbackQueue(), time.monotonic()
+            waiting.put(receiver.url, SyncWriter(connect_for_accept()).record([1]).minute)
+            receiver.got.get(timeout=60)
+        release.set()  # the worker is killed by now
+        waiting.stop()
+        wait_until(lambda: time.monotonic() > begin + STALE_SECONDS, "it is stale, or would be")
+        timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+        for tag in valkey.zrange("unacked_index", 0, -1):
+            valkey.zincrby("unacked_index", -timeout, cast("bytes", tag))
+        with run(worker()):
+            outcome = "expired" if is_stale else "2xx"
+            wait_until(lambda: told(url, outcome) == before[outcome] + 1, f"it is counted as {outcome}")
+        assert not valkey.hlen("unacked")
+        assert receiver.got.empty() == is_stale
+
+
+def told(url: str, outcome: str) -> float:
+    return metric(url, f'tally_callbacks_total{{outcome="{outcome}"}}')
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("allowed")
+def test_redis_away_is_no_end_without_an_outcome(receiver: Receiver, settings: Settings) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    before = count("failed")
+    call_endpoint.apply(args=(receiver.url, "202611230801"), retries=webhook.MAX_RETRIES)
+    assert count("failed") == before + 1
+
+
+def test_a_callback_that_comes_back_has_time_for_another_try() -> None:
+    timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    assert BUDGET_SECONDS < timeout < EXPIRES_SECONDS - webhook.MAX_BACKOFF_SECONDS
+
+
 def worker() -> Process:
     options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
     env = {"CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
@@ -274,4 +332,8 @@ def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: py
 
 
 def shed() -> float:
-    return float(CALLBACKS.labels("shed")._value.get())
+    return count("shed")
+
+
+def count(outcome: str) -> float:
+    return float(CALLBACKS.labels(outcome)._value.get())

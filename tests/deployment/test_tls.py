@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from counter.accepting.accept_call import PATH
 from counter.kafka.client import REQUESTS, LastError, client_config
 from counter.minute import Minute
 from counter.monitoring.health import kafka_problems, redis_problems
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.sinks.outcome import Unavailable
 from counter.store import keys
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
@@ -51,6 +54,7 @@ RIGHTS = {
 }
 TOPICS = {REQUESTS, UNIQUE_COUNTS, ID_COUNTS}
 REFUSED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+THREADS, ROUNDS = 8, 5
 EVENT_MODE = {"ACCEPT_SINK": "kafka"}
 
 
@@ -341,6 +345,32 @@ def test_kafka_says_why(servers: Servers, settings: Settings, monkeypatch: pytes
         pytest.raises(KafkaAway, match="verify failed"),
     ):
         transaction.init()
+
+
+@pytest.mark.usefixtures("topics")
+def test_a_fatal_error_of_kafka_is_a_refusal_in_every_thread_and_the_next_call_begins_anew(
+    servers: Servers, settings: Settings
+) -> None:
+    """A producer that may write to no topic is told so once, and is of no use from then on."""
+
+    def be(role: str) -> None:
+        for name, value in servers.kafka.env(f"tally-{role}", PASSWORD).items():
+            setattr(settings, name, value)
+
+    def record(*_: object) -> str:
+        try:
+            recorder.record([1])
+        except Unavailable as error:
+            return str(error)
+        return "ok"
+
+    be("audit")
+    recorder = SyncProducer()
+    with ThreadPoolExecutor(THREADS) as threads:
+        for _ in range(ROUNDS):
+            assert "ok" not in set(threads.map(record, range(THREADS)))
+    be("web")
+    wait_until(lambda: record() == "ok", "accepting again")
 
 
 @pytest.mark.parametrize("wrong", ["password", "authority"])

@@ -60,12 +60,15 @@ def test_each_event_counts_once_in_its_minute(
 def test_an_events_minute_is_that_of_the_highest_append_time_so_far(
     topic: Requests, store: CountStore, valkey: redis.Redis, first: Minute
 ) -> None:
+    """In one fetch, and where the later time was counted long before."""
     topic.append(0, at(first + 2), 1)
     topic.append(0, at(first), 2)  # the clock of another leader
     topic.append(1, at(first), 3)
     topic.count(valkey)
+    topic.append(0, at(first), 4)
+    topic.count(valkey)
     assert counts(store, first) == {3: 1}
-    assert counts(store, first + 2) == {1: 1, 2: 1}
+    assert counts(store, first + 2) == {1: 1, 2: 1, 4: 1}
 
 
 def test_batches_are_cut_at_the_ends_of_minutes_and_scripts(

@@ -22,8 +22,8 @@ from celery.signals import task_postrun
 from tasks.publishing import published_log, steps, transaction
 
 DELAY_SECONDS = 3.0
-FIRST = "1.lock.before"
-"""From here to the end of the task every call to Redis or Kafka is one of the flush."""
+FIRST, LAST = "1.lock.before", "8.history.before"
+"""From the one to the other every call to Redis or Kafka is one of the flush."""
 
 
 class Injected(Exception):
@@ -95,6 +95,8 @@ class Watcher:
             self._seen.clear()
             self._steps.clear()
             self._flushing = True
+        elif point == LAST:
+            self._flushing = False
         if moment == "before":
             self._steps.append(name)
         else:

@@ -32,11 +32,12 @@ CALLS = {
     "6b.acknowledged": ["SET"],
     "6c.read_back": ["assign", "poll"],
     "6c.published": ["pipeline"],
-    "6d.record": [],
+    "6d.announce": [],
     "6e.settle": ["EVALSHA"],
     "7.resume": ["DEL"],
     "7.clock": ["TIME"],
     "7.unlock": ["EVALSHA"],
+    "8.history": [],
 }
 """Every step of a flush, and every call in it, in the order of their first time."""
 

@@ -10,8 +10,9 @@ from counter.models import PublishedMinute
 from counter.store.counts import CountStore
 from tasks.management.commands import rebuild_history
 from tasks.publishing import history
+from tasks.publishing.flush import Flush
 from tasks.publishing.published_log import Published
-from tests.support.flushing import accept, next_minute, run, send
+from tests.support.flushing import accept, next_minute, send
 from tests.support.processes import ServerProcess
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
@@ -22,7 +23,7 @@ def publish(store: CountStore, minutes: int) -> list[Any]:
     for n in range(minutes):
         accept(store, *range(n + 1))
         next_minute(store)
-    run(store)
+    history.follow(Flush(store).run().attempts)
     return list(PublishedMinute.objects.values())
 
 

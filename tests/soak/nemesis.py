@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from counter import task_names
 from counter.store import keys
+from tests.soak.database import DatabaseLock
 from tests.soak.rival import Rival, has_published
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
@@ -37,6 +38,7 @@ ILL_SECONDS = {VALKEY: 2.0, CELERYS: 2.0, KAFKA: 6.0, BROKER: 6.0}
 FAILOVER_SECONDS = 6.0
 """At most, for a node of a cluster: often long enough for a failover, and often not."""
 
+DATABASE_SECONDS = 6.0
 REST_SECONDS = 20.0
 """At most, for a program to start and do something before it is killed again."""
 
@@ -74,6 +76,7 @@ class Nemesis:
         self._random = random.Random(seed)
         self._ill: dict[str, tuple[float, Fault]] = {}
         self._next = time.monotonic()
+        self._lock = DatabaseLock()
         self.faults: Counter[str] = Counter()
 
     def act(self) -> None:
@@ -112,7 +115,7 @@ class Nemesis:
 
     def _faults(self) -> list[list[Fault]]:
         """By what they strike, so that nothing is struck more often because it can be in more ways."""
-        stack, servers = self._stack, self._stack.servers
+        stack, servers, lock = self._stack, self._stack.servers, self._lock
         return [
             *(self._of_way(kind, self._random.choice(ways)) for kind, ways in servers.ways.items()),
             *(
@@ -132,6 +135,7 @@ class Nemesis:
                     ILL_SECONDS[KAFKA],
                 )
             ],
+            [Fault("database", "lock the database", lock.take, lock.release, DATABASE_SECONDS)],
             [self._another("worker"), self._another("beat")],
             [Fault("rival", "run another Tally on the same topics", self._come, self._rival.go, 40)],
         ]

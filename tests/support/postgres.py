@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from embedded.ports import free_port
 from tests.support.needs import program_of_postgres
 from tests.support.processes import ServerProcess, run
@@ -70,6 +72,19 @@ class Postgres:
         """One of PostgreSQL's programs as the user that it runs as; what it prints."""
         command = [*_as_nobody_special(), program_of_postgres(name), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=self.home).stdout
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Every process of it, by SIGSTOP: connections are still taken by the system, and nothing answers."""
+        server = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        processes = [server, *server.children()]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def remove(self) -> None:
         """Its data, once it has stopped."""

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter.kafka.client import REQUESTS, prefixed
+from counter.kafka.client import REQUESTS, is_fatal, prefixed
 from counter.kafka.requests import MAX_UNDER_WAY, event, producer_config
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Told, Unavailable
@@ -99,7 +99,7 @@ class AsyncProducer:
         self._under_way -= 1
         outcome.left -= 1
         if error:
-            self._is_broken |= error.fatal() or error.code() == KafkaError._FATAL
+            self._is_broken |= is_fatal(error)
             self._fail(outcome, 1, error.str())
             return
         self._newly_accepted += 1
@@ -123,6 +123,7 @@ class AsyncProducer:
             try:
                 self._producer.produce(self._topic, value, key, on_delivery=outcome)
             except (BufferError, KafkaException) as error:
+                self._is_broken |= is_fatal(error.args[0])
                 outcome.left -= 1
                 self._fail(outcome, 1, str(error))
             else:

@@ -1,12 +1,12 @@
 """SyncProducer: records calls as events over a blocking client, for Django's side of the house."""
 
+import threading
 import time
 from collections.abc import Sequence
-from functools import cached_property
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from counter.kafka.client import REQUESTS, prefixed
+from counter.kafka.client import REQUESTS, is_fatal, prefixed
 from counter.kafka.requests import event, producer_config
 from counter.minute import Minute
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Done, Parts, Unavailable
@@ -20,9 +20,9 @@ POLL_SECONDS = 0.005
 class SyncProducer:
     """Thread-safe. Its client is made with the first call, so after any fork."""
 
-    @cached_property
-    def _producer(self) -> Producer:
-        return Producer(producer_config())
+    def __init__(self) -> None:
+        self._producer: Producer | None = None
+        self._lock = threading.Lock()
 
     def record(self, ids: Sequence[int]) -> Accepted:
         """Record some calls, the last of them in the minute that is returned.
@@ -30,17 +30,24 @@ class SyncProducer:
         Raises Unavailable when not all were acknowledged in time; then some may have been recorded.
         """
         topic, delivery = prefixed(REQUESTS), _Delivery(len(ids))
+        producer = self._current()
         deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             for id in ids:
                 value, key = event(id)
-                self._producer.produce(topic, value, key, on_delivery=delivery)
+                producer.produce(topic, value, key, on_delivery=delivery)
             while delivery.left and not delivery.error and time.monotonic() < deadline:
-                self._producer.poll(POLL_SECONDS)
+                producer.poll(POLL_SECONDS)
         except (BufferError, KafkaException) as error:
             delivery.error = str(error)
+            delivery.is_fatal |= is_fatal(error.args[0])
+        if delivery.is_fatal:
+            self._forget(producer)
         if delivery.left or delivery.error:
-            self._refuse(delivery, len(ids))
+            why = delivery.error or "Kafka does not answer in time"
+            rejections.UNAVAILABLE.add(len(ids), why)
+            CURRENT.begin(REQUESTS, why)
+            raise Unavailable(why)
         metrics.ACCEPTED.inc(len(ids))
         CURRENT.end(REQUESTS)
         return Accepted(Minute.at_milliseconds(delivery.milliseconds), None)
@@ -53,13 +60,17 @@ class SyncProducer:
             except Unavailable as error:
                 done(number, error)
 
-    def _refuse(self, delivery: "_Delivery", calls: int) -> None:
-        if delivery.is_fatal:
-            del self._producer
-        why = delivery.error or "Kafka does not answer in time"
-        rejections.UNAVAILABLE.add(calls, why)
-        CURRENT.begin(REQUESTS, why)
-        raise Unavailable(why)
+    def _current(self) -> Producer:
+        with self._lock:
+            if not self._producer:
+                self._producer = Producer(producer_config())
+            return self._producer
+
+    def _forget(self, broken: Producer) -> None:
+        """The next call begins with another client, unless one has already, in another thread."""
+        with self._lock:
+            if self._producer is broken:
+                self._producer = None
 
 
 class _Delivery:
@@ -75,6 +86,6 @@ class _Delivery:
         self.left -= 1
         if error:
             self.error = error.str()
-            self.is_fatal = error.fatal() or error.code() == KafkaError._FATAL
+            self.is_fatal |= is_fatal(error)
         else:
             self.milliseconds = max(self.milliseconds, message.timestamp()[1])

@@ -1,7 +1,7 @@
 """Nodes: the hot path's bare connections, one to each server that has a bucket."""
 
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 from redis.asyncio import Connection, ConnectionPool
@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
 from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster, tls_options
 from counter.store.keys import Bucket
+from counter.store.sentinel import async_pool, is_sentinel
 
 
 class Connections(Protocol):
@@ -40,17 +41,22 @@ def connect_async() -> Connections:
 
 
 class SingleConnection:
-    """A plain Redis."""
+    """A plain Redis, or the one that sentinels call the master."""
 
     def __init__(self) -> None:
-        pool = ConnectionPool.from_url(
-            settings.REDIS_URL,
-            **tls_options(settings.REDIS_URL),
-            socket_timeout=None,
-            socket_connect_timeout=ACCEPT_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
+        url = settings.REDIS_URL
+        options: dict[str, Any] = {
+            "socket_timeout": None,
+            "socket_connect_timeout": ACCEPT_TIMEOUT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        # Kept, for one of sentinels is asked again for each connection.
+        self._pool = (
+            async_pool(url, **options)
+            if is_sentinel(url)
+            else ConnectionPool.from_url(url, **tls_options(url), **options)
         )
-        self._connection = cast("Connection", pool.make_connection())  # type: ignore[no-untyped-call]
+        self._connection = cast("Connection", self._pool.make_connection())  # type: ignore[no-untyped-call]
 
     def of(self, bucket: Bucket) -> Connection:
         """The one there is."""

@@ -13,6 +13,7 @@ from counter.store.pending import PendingMinutes, State
 from tasks.kafka.errors import KafkaAway, StartOver
 from tasks.publishing.checkpoint import Halt
 from tasks.publishing.flush import Flush
+from tasks.publishing.history import follow_topic
 
 PAUSE_SECONDS = 1.0
 """Between two runs: what the first left is another flusher's work."""
@@ -26,18 +27,19 @@ class Command(ReportCommand):
     @override
     def report(self, **options: Any) -> tuple[Any, str]:
         """Returns when no closed minute is left, whoever published it."""
-        client, published = connect(), list[str]()
+        client, attempts = connect(), dict[str, int]()
         self._show_waiting(PendingMinutes(client))
         try:
-            published += map(str, Flush(CountStore(client)).run().published)
+            attempts |= Flush(CountStore(client)).run().attempts
             while self._show_waiting(PendingMinutes(client)):
                 time.sleep(PAUSE_SECONDS)
-                published += map(str, Flush(CountStore(client)).run().published)
+                attempts |= Flush(CountStore(client)).run().attempts
         except Halt as error:
             raise CommandError(f"publishing has stopped: {error}") from error
         except (KafkaAway, StartOver) as error:
             raise CommandError(f"the flush did not get through: {error}") from error
-        return {"published": published}, f"published {len(published)} minutes"
+        follow_topic(attempts)
+        return {"published": [*attempts]}, f"published {len(attempts)} minutes"
 
     def _show_waiting(self, reader: PendingMinutes) -> int:
         waiting = sum(each.state is not State.OPEN for each in reader.list())

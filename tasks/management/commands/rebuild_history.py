@@ -25,7 +25,7 @@ class Command(BaseCommand):
         count = 0
         try:
             with PublishedLog() as log:
-                records = log.all()
+                records = log.beyond(-1)
                 while chunk := list(islice(records, CHUNK)):
                     history.restore(chunk)
                     count += len(chunk)
