@@ -7,7 +7,7 @@ go through it. Everything else does, and so does an accept call with an `endpoin
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from counter import accepting, refusals
+from counter import accepting, caches, refusals
 from counter.batch import Accepted, Unavailable
 
 Message = MutableMapping[str, Any]
@@ -32,6 +32,7 @@ def _answer(status: int, body: bytes, *extra: tuple[bytes, bytes]) -> tuple[Mess
     headers = [
         (b"content-type", accepting.CONTENT_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
+        (caches.HEADER.lower().encode(), caches.NO_STORE.encode()),
         *extra,
     ]
     return (
