@@ -20,6 +20,7 @@ from django.conf import settings  # noqa: E402  (all of these need Django's sett
 from counter import keys  # noqa: E402
 from counter.api.accepting import callbacks  # noqa: E402
 from counter.appender import Appender  # noqa: E402
+from counter.ascii_query import AsciiQuery  # noqa: E402
 from counter.batch_path import BatchPath, PartSink  # noqa: E402
 from counter.batcher import Batcher  # noqa: E402
 from counter.committer import Committer  # noqa: E402
@@ -48,7 +49,7 @@ def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
 
 check_settings()
 sink, part_sinks = make_sinks()
-limited = BodyLimit(django_app)
+limited = BodyLimit(AsciiQuery(django_app))
 batches = BatchPath(limited, part_sinks)
 
 
