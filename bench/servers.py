@@ -71,7 +71,7 @@ def backing(folder: Path, *, kafka: bool) -> Iterator[Backing]:
             DJANGO_SETTINGS_MODULE="project.settings",
             REDIS_URL=valkey.url,
             KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap_servers,
-            SECRET_KEY="bench",
+            SECRET_KEY="bench-" + "0123456789" * 5,
             TALLY_HOME=str(folder),
         )
         pids = []

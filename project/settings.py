@@ -146,7 +146,9 @@ USE_TZ = True
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{TALLY_HOME}/tally.sqlite3")}
+# A path is no url: it may have a + or a # in it.
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(TALLY_HOME / "tally.sqlite3")}
+DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -22,7 +22,10 @@ from tests.test_flush import accept, next_minute
 from tests.web import manage, serving
 
 ACCEPT = "/api/verve/accept"
-SECRETS = {"ACCEPT_TOKEN": "open-sesame-42", "SECRET_KEY": 'a "quoted" signing key'}
+SECRETS = {
+    "ACCEPT_TOKEN": "open-sesame-42",
+    "SECRET_KEY": 'a "quoted" signing key, long enough that nobody guesses it',
+}
 
 
 def lines(log: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 from counter.console import overview, panels
+from counter.console.odd_queries import View, forgiving
 
 
 class Console(AdminSite):
@@ -17,6 +18,10 @@ class Console(AdminSite):
     index_title = "Pending minutes"
     index_template = "console/index.html"
     site_url = None
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Every page but the log-in: for those who may see it, and whatever its query."""
+        return super().admin_view(forgiving(view), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Django's index to everyone else."""

@@ -23,12 +23,16 @@ def ask(port: int, query: bytes, method: bytes = b"GET") -> Answer:
     return Answer(int(head.split(b" ")[1]) if head else CUT_OFF, body)
 
 
-def exchange(port: int, request: bytes) -> bytes:
-    """All that comes back until the server closes; nothing where it breaks the connection off."""
+def exchange(port: int, request: bytes, *, ends: bool = False) -> bytes:
+    """All that comes back until the server closes; nothing where it breaks the connection off.
+
+    `ends` says that no more is sent, so that no server waits for the rest of half a request.
+    """
     with socket.create_connection(("127.0.0.1", port), SECONDS) as caller:
         try:
             caller.sendall(request)
-            caller.shutdown(socket.SHUT_WR)  # or a server waits for the rest of half a request
+            if ends:
+                caller.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: caller.recv(65536), b""))
         except OSError:
             return b""
