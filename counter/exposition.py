@@ -1,6 +1,5 @@
 """What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import inf
@@ -10,12 +9,12 @@ import redis
 from django.conf import settings
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from counter import keys
 from counter.connection import connect_for_console, connect_to_broker, masters
+from counter.metric_files import FilesCollector
 from counter.minute import SECONDS
 from counter.reading import PendingMinutes, State
 from counter.store import CountStore
@@ -23,29 +22,10 @@ from counter.store import CountStore
 
 def registry() -> CollectorRegistry:
     """A new one; it looks when it is scraped."""
-    _forget_the_dead(settings.METRICS_FOLDER)
     made = CollectorRegistry()
-    MultiProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
+    made.register(FilesCollector(Path(settings.METRICS_FOLDER)))
     made.register(RedisCollector(connect_for_console()))
     return made
-
-
-def _forget_the_dead(folder: str) -> None:
-    """Gauges of processes that are no more say nothing; what those have counted stays."""
-    for file in Path(folder).glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not _runs(pid):
-            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs as another user
-        pass
-    return True
 
 
 def scrape() -> bytes:

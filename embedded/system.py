@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -26,6 +27,9 @@ PROGRAMS = ("web", "worker", "callbacks", "beat")
 EVENT_PROGRAMS = ("consolidate",)
 """Beside those, in event mode."""
 
+UNUSABLE = re.compile(r'[^ -~]|[,;"\\]| #')
+"""In the path of a home: it would end there, or lead to elsewhere, in a file of Kafka's or supervisord's."""
+
 
 class CannotRunError(Exception):
     """Tally can't be started; the message says why, and what to do."""
@@ -36,6 +40,10 @@ class System:
 
     def __init__(self) -> None:
         self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
+        if found := UNUSABLE.search(str(self.home)):
+            raise CannotRunError(
+                f"TALLY_HOME is {str(self.home)!r}: not every server can use a path with {found[0]!r} in it"
+            )
         self.host, self.port = os.environ.get("BIND_HOST") or LOOPBACK, _port("PORT", 8000)
         self.servers: dict[str, Valkey | Kafka] = {}
         self.environment = os.environ | {

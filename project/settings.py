@@ -8,7 +8,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from csp import constants as csp
 
-from counter import jobs
+from counter import jobs, metric_room
 from project.environment import Environment
 
 env = Environment()
@@ -60,8 +60,7 @@ ACCEPT_TOKEN = env.str("ACCEPT_TOKEN", default="")
 CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
-METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
-Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_FOLDER = metric_room.prepare(os.environ.get(metric_room.VARIABLE) or str(TALLY_HOME / "metrics"))
 METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
