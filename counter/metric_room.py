@@ -1,7 +1,7 @@
 """Room for the files in which processes count what `/metrics` tells.
 
 Each process writes to its own through a map of the file, where a full disk is no error but a signal that
-ends it. So room is taken beforehand; where there is none, the process counts where nobody reads it, and lives.
+ends it. So room is taken beforehand; where there is none, the process counts where nobody looks, and lives.
 """
 
 import os
