@@ -1,5 +1,6 @@
 """System checks of secrets: no process runs with one that can be guessed, or read by others."""
 
+import base64
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 MIN_LENGTH, MIN_DIFFERENT = 50, 5
 """Characters, as Django's own check has it, which is made with `--deploy` alone and only warns."""
+
+SIGNING_PREFIX, SIGNING_BYTES = "whsec_", range(24, 65)
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -32,6 +35,28 @@ def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             id="tally.E031",
         )
     ]
+
+
+@register(Tags.security)
+def check_signing_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E033: CALLBACK_SIGNING_KEY is set, and is no key of Standard Webhooks."""
+    if not settings.CALLBACK_SIGNING_KEY or _is_signing_key(settings.CALLBACK_SIGNING_KEY):
+        return []
+    return [
+        Error(
+            "CALLBACK_SIGNING_KEY is no key of Standard Webhooks.",
+            hint="whsec_ and 24 to 64 random bytes in base64: echo whsec_$(openssl rand -base64 32)",
+            id="tally.E033",
+        )
+    ]
+
+
+def _is_signing_key(text: str) -> bool:
+    try:
+        key = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
+    except ValueError:
+        return False
+    return text.startswith(SIGNING_PREFIX) and len(key) in SIGNING_BYTES
 
 
 @register(Tags.security)

@@ -17,7 +17,7 @@ from project.log_bounds import MAX_LINE, cut_json, cut_text
 
 JSON, CONSOLE = "json", "console"
 
-SECRET_SETTING = re.compile("SECRET|TOKEN|PASSWORD").search
+SECRET_SETTING = re.compile("SECRET|TOKEN|PASSWORD|SIGNING_KEY").search
 MIN_SECRET = 8
 """Characters. A shorter word is no secret, and may be part of what has to be read."""
 

