@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from counter.accepting import PATH
@@ -63,7 +63,6 @@ def counted() -> int:
 @example(b"id=\xd9\xa1")
 @example(b"id=1&x=%\xd9")
 @given(queries)
-@settings(deadline=None)
 def test_both_lanes_read_a_query_alike(ports: list[int], query: bytes) -> None:
     query = query.replace(b"\r", b"").replace(b"\n", b"").replace(b" ", b"")  # which end a request line
     before = counted()
@@ -80,7 +79,6 @@ def test_both_lanes_read_a_query_alike(ports: list[int], query: bytes) -> None:
         lambda parts: b"%s /%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n\r\n" % parts
     )
 )
-@settings(deadline=None)
 def test_no_bytes_are_a_500(ports: list[int], request: bytes) -> None:
     for port in ports:
         answer = exchange(port, request + b"\r\n\r\n", ends=True)
