@@ -1,4 +1,4 @@
-"""The home of `make run`: any path works or is refused by name, nobody else reads it, nobody else reaches the run."""
+"""The home of `make run`: any path works or is refused by name; nobody else reads it, or reaches the run."""
 
 import os
 from collections.abc import Iterator
