@@ -27,8 +27,11 @@ UNACKNOWLEDGED = "unacked"
 """Where the broker keeps what a worker has taken, retries with a countdown among them."""
 
 MAX_HERE = 1000
-MAX_QUEUED = 10_000
-"""Some 10 MB of Redis, and an hour's work where every endpoint is slow."""
+MAX_MESSAGE = 5_000
+"""Bytes of Redis for a task with the longest endpoint there may be, its trace and its request's id."""
+
+MAX_QUEUED = 10_000_000 // MAX_MESSAGE
+"""10 MB of Redis, whatever endpoints callers name."""
 
 EXPIRES_SECONDS = 600
 """The number is of interest while the minute is young."""
@@ -83,7 +86,12 @@ class CallbackQueue:
         if self._queued() >= MAX_QUEUED:
             return False
         current_app.send_task(
-            CALLBACK, args=[endpoint, str(minute)], queue=CALLBACK_QUEUE, expires=EXPIRES_SECONDS, retry=False
+            CALLBACK,
+            args=[endpoint, str(minute)],
+            argsrepr="",  # or the endpoint would be in it twice
+            queue=CALLBACK_QUEUE,
+            expires=EXPIRES_SECONDS,
+            retry=False,
         )
         return True
 

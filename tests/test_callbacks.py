@@ -17,8 +17,8 @@ from pytest_django import Settings
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from counter.accepting import PATH
-from counter.callback_queue import CallbackQueue
+from counter.accepting import MAX_ENDPOINT, PATH
+from counter.callback_queue import MAX_MESSAGE, CallbackQueue
 from counter.jobs import CALLBACK_QUEUE
 from counter.metrics import CALLBACKS
 from counter.minute import Minute
@@ -344,6 +344,16 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
     wait_until(lambda: shed() == before + 8, "the rest is shed")
     waiting.stop()
     assert valkey.llen(CALLBACK_QUEUE) == 2
+
+
+def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: redis.Redis) -> None:
+    waiting = CallbackQueue()
+    endpoint = "http://192.0.2.1/".ljust(MAX_ENDPOINT, "x")
+    for _ in range(100):
+        waiting.put(endpoint, Minute(0))
+    wait_until(lambda: valkey.llen(CALLBACK_QUEUE) == 100, "they are queued")
+    waiting.stop()
+    assert (valkey.memory_usage(CALLBACK_QUEUE, samples=0) or 0) <= 100 * MAX_MESSAGE
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
