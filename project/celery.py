@@ -22,7 +22,7 @@ from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
-from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
+from counter.jobs import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -54,7 +54,7 @@ def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-app.conf.task_queues = (_queue(FLUSH_QUEUE), _queue(CALLBACK_QUEUE))
+app.conf.task_queues = tuple(map(_queue, (FLUSH_QUEUE, *CALLBACK_QUEUES)))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
 app.conf.redbeat_lock_timeout = settings.REDBEAT_LOCK_SECONDS

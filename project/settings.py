@@ -230,11 +230,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = jobs.FLUSH_QUEUE
-CELERY_TASK_ROUTES = {
-    "tasks.flush.*": jobs.FLUSH_QUEUE,
-    "tasks.markers.*": jobs.FLUSH_QUEUE,
-    "tasks.callbacks.*": jobs.CALLBACK_QUEUE,
-}
+CELERY_TASK_ROUTES = (
+    jobs.route,
+    {
+        "tasks.flush.*": jobs.FLUSH_QUEUE,
+        "tasks.markers.*": jobs.FLUSH_QUEUE,
+    },
+)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.
 CELERY_WORKER_ETA_TASK_LIMIT = 1000

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from counter.accepting import MAX_ENDPOINT, PATH
 from counter.callback_queue import MAX_MESSAGE, CallbackQueue
-from counter.jobs import CALLBACK_QUEUE
+from counter.jobs import CALLBACK_QUEUES, callback_queue
 from counter.metrics import CALLBACKS
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -31,6 +32,8 @@ from tests.conftest import HOME
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.requests_topic import Requests
 from tests.web import metric, serving
+
+NOBODY = "http://192.0.2.1/"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -328,9 +331,10 @@ def test_tells_the_minute_of_the_event_in_event_mode(
     assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
 
 
-def worker(receiver: Receiver) -> Process:
-    options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
-    env = {"CALLBACK_ALLOWED_HOSTS": f"127.0.0.1:{receiver.port}"}
+def worker(*receivers: Receiver) -> Process:
+    options = ["--queues", ",".join(CALLBACK_QUEUES), "--pool", "threads", "--concurrency", "2"]
+    hosts = product(("127.0.0.1", "localhost", "127.1"), receivers)
+    env = {"CALLBACK_ALLOWED_HOSTS": ",".join(f"{host}:{receiver.port}" for host, receiver in hosts)}
     return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
 
 
@@ -340,20 +344,52 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
     before = shed()
     waiting = CallbackQueue()
     for _ in range(10):
-        waiting.put("http://192.0.2.1/", Minute(0))
+        waiting.put(NOBODY, Minute(0))
     wait_until(lambda: shed() == before + 8, "the rest is shed")
     waiting.stop()
-    assert valkey.llen(CALLBACK_QUEUE) == 2
+    assert valkey.llen(callback_queue(NOBODY)) == 2
+
+
+def test_a_host_with_many_calls_leaves_room_and_time_for_others(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its calls wait in a queue that workers take from in turn with the others, and that is not all there is."""
+    monkeypatch.setattr("counter.callback_queue.MAX_IN_ONE", 200)
+    release = threading.Event()
+
+    def hold(handler: BaseHTTPRequestHandler) -> None:
+        release.wait(60)
+        ok(handler)
+
+    with receiving(hold) as slow, receiving(ok) as honest:
+        waiting = CallbackQueue()
+        for _ in range(300):
+            waiting.put(slow.url, Minute.at(time.time()))
+        wait_until(lambda: valkey.llen(callback_queue(slow.url)) == 200, "its queue is full")
+        with run(worker(slow, honest)):
+            slow.got.get(timeout=60)
+            waiting.put(other_queue(honest, slow), Minute.at(time.time()))
+            wait_until(lambda: slow.got.qsize() >= 1, "both threads wait for it")
+            release.set()
+            honest.got.get(timeout=60)
+            assert slow.got.qsize() < 20
+        waiting.stop()
+
+
+def other_queue(receiver: Receiver, than: Receiver) -> str:
+    """An url of the receiver's, by a name whose queue is another one."""
+    names = (f"http://{host}:{receiver.port}/" for host in ("127.0.0.1", "localhost", "127.1"))
+    return next(name for name in names if callback_queue(name) != callback_queue(than.url))
 
 
 def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: redis.Redis) -> None:
     waiting = CallbackQueue()
-    endpoint = "http://192.0.2.1/".ljust(MAX_ENDPOINT, "x")
+    endpoint = NOBODY.ljust(MAX_ENDPOINT, "x")
     for _ in range(100):
         waiting.put(endpoint, Minute(0))
-    wait_until(lambda: valkey.llen(CALLBACK_QUEUE) == 100, "they are queued")
+    wait_until(lambda: valkey.llen(callback_queue(NOBODY)) == 100, "they are queued")
     waiting.stop()
-    assert (valkey.memory_usage(CALLBACK_QUEUE, samples=0) or 0) <= 100 * MAX_MESSAGE
+    assert (valkey.memory_usage(callback_queue(NOBODY), samples=0) or 0) <= 100 * MAX_MESSAGE
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +399,7 @@ def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: py
         before, waiting = shed(), CallbackQueue()
         begin = time.monotonic()
         for _ in range(3000):
-            waiting.put("http://192.0.2.1/", Minute(0))
+            waiting.put(NOBODY, Minute(0))
         assert time.monotonic() - begin < 30
         assert before + 1999 <= shed() < before + 3000
     wait_until(lambda: shed() == before + 3000, "all are shed once the broker hangs up")

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from counter.connection import connect
-from counter.jobs import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
+from counter.jobs import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from counter.store import CountStore
 from project.celery import app
 from tests.conftest import HOME, new_topics
@@ -59,7 +59,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
         client.flushall()
     new_topics()
     manage("migrate", "--verbosity", "0")
-    queues = f"{FLUSH_QUEUE},{CALLBACK_QUEUE}"
+    queues = ",".join((FLUSH_QUEUE, *CALLBACK_QUEUES))
     worker = celery("json-worker.log", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
     beat = celery("json-beat.log", "beat", "--pidfile=", **SECRETS)
     with ExitStack() as stack:

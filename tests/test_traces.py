@@ -11,7 +11,7 @@ import pytest
 from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
-from counter.jobs import CALLBACK_QUEUE, FLUSH
+from counter.jobs import CALLBACK_QUEUES, FLUSH
 from counter.store import CountStore
 from project.celery import app
 from tests.collector import Collector, collecting
@@ -88,7 +88,13 @@ def below(collector: Collector, name: str) -> list[str]:
 @pytest.mark.usefixtures("valkey")
 def test_a_batch_of_the_hot_path_is_one_span_and_a_callback_leads_on(collector: Collector) -> None:
     worker = celery(
-        "traced-callbacks", "worker", "--queues", CALLBACK_QUEUE, "--pool", "threads", **otel(collector)
+        "traced-callbacks",
+        "worker",
+        "--queues",
+        ",".join(CALLBACK_QUEUES),
+        "--pool",
+        "threads",
+        **otel(collector),
     )
     with serving("asgi", 1, "traced-web.log", **otel(collector)) as url, run(worker):
         assert httpx.get(f"{url}{ACCEPT}", params={"id": 1}).text == "ok"
