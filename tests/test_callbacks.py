@@ -353,7 +353,7 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
 def test_a_host_with_many_calls_leaves_room_and_time_for_others(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its calls wait in a queue that workers take from in turn with the others, and that is not all there is."""
+    """They wait in a queue that workers take from in turn with the others, and that is not all there is."""
     monkeypatch.setattr("counter.callback_queue.MAX_IN_ONE", 200)
     release = threading.Event()
 
