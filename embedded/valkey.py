@@ -1,5 +1,6 @@
 """One Valkey server with its data in a folder."""
 
+import glob
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,8 @@ class Valkey:
     @property
     def command(self) -> list[str]:
         """What to run, in the foreground, once it is prepared."""
-        return [_binary(), str(self._configuration)]
+        # It takes the path for a pattern, and without a match runs with its defaults.
+        return [_binary(), glob.escape(str(self._configuration))]
 
     @property
     def url(self) -> str:
