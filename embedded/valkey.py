@@ -16,10 +16,12 @@ DIRECTIVES = {
     "appendonly": "yes",
     "appendfsync": "always",
     "aof-load-truncated": "no",
-    "maxmemory": str(machine.memory() // 4),  # a rewrite of the file may need as much again for a while
     "maxmemory-policy": "noeviction",
     "save": '""',
 }
+
+SHARE = 4
+"""Of the machine's memory it has a quarter: a rewrite of its file may need as much again for a while."""
 
 
 class Valkey:
@@ -28,7 +30,8 @@ class Valkey:
     def __init__(self, home: Path, port: int, directives: dict[str, str] | None = None) -> None:
         self.home = home.absolute()
         self.port = port
-        self._directives = DIRECTIVES | {"port": str(port), "dir": f'"{self.home}"'} | (directives or {})
+        own = {"port": str(port), "dir": f'"{self.home}"', "maxmemory": str(machine.memory() // SHARE)}
+        self._directives = DIRECTIVES | own | (directives or {})
 
     def prepare(self) -> None:
         """Write the configuration; raises OSError when this machine has no server to run."""
