@@ -107,10 +107,10 @@ def test_a_key_that_signs_nothing_is_found(settings: Settings, key: str, ids: se
 @pytest.mark.parametrize("name", ["secret_key", "tally.sqlite3"])
 @pytest.mark.parametrize(("mode", "ids"), [(0o600, set()), (0o604, {"tally.E032"}), (0o640, {"tally.E032"})])
 def test_a_secret_that_others_may_read_is_found(
-    settings: Settings, tmp_path: Path, name: str, mode: int, ids: set[str]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, mode: int, ids: set[str]
 ) -> None:
     settings.TALLY_HOME = tmp_path
-    settings.DATABASES = {"default": settings.DATABASES["default"] | {"NAME": tmp_path / "tally.sqlite3"}}
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", str(tmp_path / "tally.sqlite3"))
     (tmp_path / name).touch(mode)
     assert found() == ids
 

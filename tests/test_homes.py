@@ -43,7 +43,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Careless]:
 
 def test_an_odd_path_is_a_home_and_everything_is_in_it(system: Careless) -> None:
     names = {path.name for path in system.home.iterdir()}
-    assert {"tally.sqlite3", "secret_key", "metrics", "valkey", "kafka", "logs"} <= names
+    assert {"tally.sqlite3", "metrics", "valkey", "kafka", "logs"} <= names
     assert list((system.home / "metrics").glob("*.db"))
 
 
