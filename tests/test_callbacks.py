@@ -21,6 +21,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from counter.accepting import MAX_ENDPOINT, PATH
 from counter.callback_queue import MAX_MESSAGE, CallbackQueue
 from counter.jobs import CALLBACK_QUEUES, callback_queue
+from counter.keys import WHOLE
 from counter.metrics import CALLBACKS
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -355,6 +356,8 @@ def test_a_host_with_many_calls_leaves_room_and_time_for_others(
 ) -> None:
     """They wait in a queue that workers take from in turn with the others, and that is not all there is."""
     monkeypatch.setattr("counter.callback_queue.MAX_IN_ONE", 200)
+    minute = Minute.at(time.time())
+    valkey.hset(WHOLE.stats(minute), mapping={"unique": 1, "total": 1})
     release = threading.Event()
 
     def hold(handler: BaseHTTPRequestHandler) -> None:
@@ -364,11 +367,11 @@ def test_a_host_with_many_calls_leaves_room_and_time_for_others(
     with receiving(hold) as slow, receiving(ok) as honest:
         waiting = CallbackQueue()
         for _ in range(300):
-            waiting.put(slow.url, Minute.at(time.time()))
+            waiting.put(slow.url, minute)
         wait_until(lambda: valkey.llen(callback_queue(slow.url)) == 200, "its queue is full")
         with run(worker(slow, honest)):
             slow.got.get(timeout=60)
-            waiting.put(other_queue(honest, slow), Minute.at(time.time()))
+            waiting.put(other_queue(honest, slow), minute)
             wait_until(lambda: slow.got.qsize() >= 1, "both threads wait for it")
             release.set()
             honest.got.get(timeout=60)
