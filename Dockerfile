@@ -9,6 +9,7 @@ RUN python -m venv --without-pip /venv \
 COPY manage.py /app/
 COPY bin /app/bin
 COPY project /app/project
+COPY console /app/console
 COPY counter /app/counter
 COPY tasks /app/tasks
 # Checked by what a file holds, not by its time: the image's file system is read-only where it runs.

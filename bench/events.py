@@ -8,8 +8,8 @@ django.setup()
 
 from confluent_kafka import Producer  # noqa: E402  (these need Django's settings)
 
-from counter.events import event, producer_config  # noqa: E402
-from counter.kafka import REQUESTS  # noqa: E402
+from counter.kafka.client import REQUESTS  # noqa: E402
+from counter.kafka.requests import event, producer_config  # noqa: E402
 
 IDS = 100_000
 

@@ -12,11 +12,11 @@ import django
 django.setup()
 
 from bench.machine import peak  # noqa: E402
-from counter.connection import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
 from counter.minute import Minute  # noqa: E402
-from counter.recorder import Recorder  # noqa: E402
-from counter.store import CountStore  # noqa: E402
-from tasks.flush import Flush  # noqa: E402
+from counter.sinks.redis.sync_writer import SyncWriter  # noqa: E402
+from counter.store.clients import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
+from counter.store.counts import CountStore  # noqa: E402
+from tasks.publishing.flush import Flush  # noqa: E402
 
 CHUNK = 1000
 FIRST_ID, LAST_ID = 10**9, 10**10 - 1
@@ -40,7 +40,7 @@ def main(ids: int, *, only_fill: bool) -> None:
 
 def fill(store: CountStore, ids: int) -> Minute:
     """Count every id once in one minute, and end it before its time."""
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     for start in range(0, ids, CHUNK):
         numbers = range(start, min(start + CHUNK, ids))
         minute = recorder.record([FIRST_ID + n * STEP % (LAST_ID - FIRST_ID) for n in numbers]).minute

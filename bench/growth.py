@@ -13,7 +13,7 @@ import redis
 from bench.load import calls_per_second
 from bench.machine import ROOT
 from bench.servers import Backing, process
-from counter.keys import WHOLE
+from counter.store.keys import WHOLE
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 IDS = (1_000, 10_000, 100_000, 1_000_000)

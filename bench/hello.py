@@ -1,6 +1,6 @@
 """The least an ASGI application can do: the bar that the hot path is measured against."""
 
-from counter.hot_path import Receive, Scope, Send
+from counter.accepting.asgi import Receive, Scope, Send
 
 START = {
     "type": "http.response.start",

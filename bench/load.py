@@ -14,7 +14,7 @@ from subprocess import DEVNULL, PIPE
 
 from bench.machine import CACHE
 from bench.progress import say
-from counter import accepting, id_batch
+from counter.accepting import accept_call, batch_call
 
 HERE = Path(__file__).parent
 CONNECTIONS = 256
@@ -93,7 +93,7 @@ class Attack:
 def attack(url: str, rate: int, seconds: float) -> Attack:
     """Call at a constant rate: an open model, in which a slow answer holds no later call back."""
     ids = random.Random(1)
-    calls = [f"{url}{accepting.PATH}?id={ids.randrange(10**6)}" for _ in range(CALLS)]
+    calls = [f"{url}{accept_call.PATH}?id={ids.randrange(10**6)}" for _ in range(CALLS)]
     return _attack([{"method": "GET", "url": call} for call in calls], rate, seconds)
 
 
@@ -101,8 +101,8 @@ def batch_attack(url: str, rate: int, seconds: float) -> Attack:
     """The same with batch calls of a thousand ids each."""
     ids = random.Random(1)
     bodies = [json.dumps({"ids": ids.choices(range(10**6), k=BATCH_IDS)}) for _ in range(BATCH_CALLS)]
-    header = {"Content-Type": [id_batch.JSON]}
-    target = {"method": "POST", "url": f"{url}{id_batch.PATH}", "header": header}
+    header = {"Content-Type": [batch_call.JSON]}
+    target = {"method": "POST", "url": f"{url}{batch_call.PATH}", "header": header}
     encoded = (base64.b64encode(body.encode()).decode() for body in bodies)
     return _attack([target | {"body": body} for body in encoded], rate, seconds)
 

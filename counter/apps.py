@@ -11,4 +11,5 @@ class CounterConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from counter import checks, secret_checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
+        from counter import secret_checks  # noqa: F401, PLC0415  (needs loaded apps)
+        from counter.monitoring import checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)

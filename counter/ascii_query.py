@@ -2,7 +2,7 @@
 
 from urllib.parse import quote_from_bytes
 
-from counter.hot_path import App, Receive, Scope, Send
+from counter.accepting.asgi import App, Receive, Scope, Send
 
 KEPT = "".join(map(chr, range(0x21, 0x7F)))
 

@@ -26,6 +26,11 @@ class Minute:
         return cls(int(seconds // SECONDS))
 
     @classmethod
+    def at_milliseconds(cls, milliseconds: int) -> Self:
+        """The minute that a time in Unix milliseconds lies in, as Kafka gives it."""
+        return cls(milliseconds // (SECONDS * 1000))
+
+    @classmethod
     def parse(cls, text: str | bytes) -> Self:
         """The minute written `yyyyMMddHHmm`. Raises ValueError for anything else."""
         text = text.decode() if isinstance(text, bytes) else text

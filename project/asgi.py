@@ -17,18 +17,19 @@ django_app = cast("App", get_asgi_application())
 
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
 
-from counter import keys  # noqa: E402
-from counter.api.accepting import callbacks  # noqa: E402
-from counter.appender import Appender  # noqa: E402
+from counter.accepting.asgi import App, Receive, Scope, Send  # noqa: E402
+from counter.accepting.batch_path import BatchPath, PartSink  # noqa: E402
+from counter.accepting.hot_path import HotPath  # noqa: E402
+from counter.accepting.request_body import BodyLimit  # noqa: E402
+from counter.accepting.token_guard import TokenGuard  # noqa: E402
+from counter.api.views.accept import callbacks  # noqa: E402
 from counter.ascii_query import AsciiQuery  # noqa: E402
-from counter.batch_path import BatchPath, PartSink  # noqa: E402
-from counter.batcher import Batcher  # noqa: E402
-from counter.committer import Committer  # noqa: E402
-from counter.hot_path import App, HotPath, Receive, Scope, Send  # noqa: E402
-from counter.nodes import connect_async  # noqa: E402
-from counter.request_body import BodyLimit  # noqa: E402
-from counter.sink import is_event_mode  # noqa: E402
-from counter.token_guard import TokenGuard  # noqa: E402
+from counter.mode import is_event_mode  # noqa: E402
+from counter.sinks.kafka.async_producer import AsyncProducer  # noqa: E402
+from counter.sinks.redis.async_writer import AsyncWriter  # noqa: E402
+from counter.sinks.redis.connections import connect_async  # noqa: E402
+from counter.sinks.redis.group_commit import GroupCommit  # noqa: E402
+from counter.store import keys  # noqa: E402
 from project.checking import check_settings  # noqa: E402
 
 NEW_OBJECTS = 100_000
@@ -38,13 +39,15 @@ BATCHES_UNDER_WAY = 2
 """While the server is at one, the next is made ready."""
 
 
-def make_sinks() -> tuple[Batcher | Appender, list[PartSink]]:
+def make_sinks() -> tuple[GroupCommit | AsyncProducer, list[PartSink]]:
     """Where single calls go, and where batches go."""
     if is_event_mode():
-        appender = Appender()
+        appender = AsyncProducer()
         return appender, [appender] * BATCHES_UNDER_WAY
     buckets, batches = keys.buckets(settings.REDIS_BUCKETS), range(BATCHES_UNDER_WAY)
-    return Batcher(connect_async), [Committer(connect_async(), buckets, keeps_replies=True) for _ in batches]
+    return GroupCommit(connect_async), [
+        AsyncWriter(connect_async(), buckets, keeps_replies=True) for _ in batches
+    ]
 
 
 check_settings()

@@ -9,7 +9,7 @@ from django.conf import settings
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
-from counter import keys
+from counter.store import keys
 
 
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # it has no types

@@ -22,7 +22,7 @@ from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 
-from counter.jobs import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
+from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -44,8 +44,8 @@ class Tally(Celery):
 
 app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for module in ("flush", "markers", "callbacks"):
-    app.autodiscover_tasks(["tasks"], related_name=module)
+for room, module in (("publishing", "flush"), ("events", "markers"), ("callbacks", "webhook")):
+    app.autodiscover_tasks([f"tasks.{room}"], related_name=module)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)
 
@@ -107,6 +107,6 @@ def flush_at_start(**kwargs: Any) -> None:
 def tell_metrics(**kwargs: Any) -> None:
     """On METRICS_PORT, for Prometheus: what this worker's processes count."""
     # Not sooner: prometheus_client looks for its folder when it is imported, and the settings name it.
-    from counter.exposition import serve  # noqa: PLC0415
+    from counter.monitoring.exposition import serve  # noqa: PLC0415
 
     serve()

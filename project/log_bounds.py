@@ -35,7 +35,7 @@ class LineRate(logging.Filter):
             if passes:
                 record.left_out, second.left_out = second.left_out, 0
         if not passes:
-            from counter import metrics  # noqa: PLC0415  (the settings say where it counts, and logs come first)
+            from counter.telemetry import metrics  # noqa: PLC0415  (the settings say where it counts, and logs come first)
 
             metrics.LINES_LEFT_OUT.inc()
         return passes

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from counter import spans
+from counter.telemetry import tracing
 from project.log_bounds import MAX_LINE, cut_json, cut_text
 
 JSON, CONSOLE = "json", "console"
@@ -95,7 +95,7 @@ def _context() -> list[Processor]:
 
 
 def _add_span(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    return {**event, **spans.current.ids()}
+    return {**event, **tracing.current.ids()}
 
 
 def _add_left_out(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import Span, SpanKind
 
-from counter import spans
+from counter.telemetry import tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -51,17 +51,17 @@ def start(process: str, exporter: str) -> Callable[[], None]:
     if process == "web":
         urls = os.environ.get("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", UNTRACED)
         DjangoInstrumentor().instrument(request_hook=_without_query, excluded_urls=urls)
-    spans.current = _Spans()
+    tracing.current = _Spans()
     return provider.shutdown
 
 
-class _Spans(spans.Spans):
+class _Spans(tracing.Spans):
     """Tally's own, in the trace of the task or request that is under way."""
 
     def __init__(self) -> None:
         self._tracer = trace.get_tracer("tally")
 
-    def make(self, name: str, attributes: spans.Attributes) -> AbstractContextManager[object]:
+    def make(self, name: str, attributes: tracing.Attributes) -> AbstractContextManager[object]:
         span = self._tracer.start_as_current_span(name, attributes=attributes)
         return _alone(span) if name in CHUNKED else span
 

@@ -6,12 +6,12 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-from counter import accepting, id_batch
+from counter.accepting import accept_call, batch_call
 
 HEADER = "X-Request-ID"
 _VALID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 
-MACHINES = frozenset({accepting.PATH, id_batch.PATH, "/healthz", "/readyz", "/metrics"})
+MACHINES = frozenset({accept_call.PATH, batch_call.PATH, "/healthz", "/readyz", "/metrics"})
 """Called all the time: what they refuse is counted, and logged by the second."""
 
 FAILURE = 400

@@ -9,7 +9,7 @@ from pathlib import Path
 from celery.schedules import crontab
 from csp import constants as csp
 
-from counter import jobs, metric_room
+from counter import metric_room, task_names
 from project.environment import Environment
 
 env = Environment()
@@ -68,8 +68,8 @@ METRICS_PORT = env.int("METRICS_PORT", default=0)
 # Django
 
 INSTALLED_APPS = [
-    "counter.console.apps.ConsoleConfig",
-    "counter.console.apps.AdminConfig",
+    "console.apps.ConsoleConfig",
+    "console.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -158,14 +158,14 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_CLIENT_IP_CALLABLE = "counter.console.log_ins.client"
+AXES_CLIENT_IP_CALLABLE = "console.log_ins.client"
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # a name would let anybody lock its owner out
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-PASSWORD_HASHERS = ["counter.console.hashing.NicePBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["console.hashing.NicePBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -188,7 +188,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "counter.api.documented.require_body",
+        "counter.api.schema.require_body",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
@@ -229,12 +229,12 @@ CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_DEFAULT_QUEUE = jobs.FLUSH_QUEUE
+CELERY_TASK_DEFAULT_QUEUE = task_names.FLUSH_QUEUE
 CELERY_TASK_ROUTES = (
-    jobs.route,
+    task_names.route,
     {
-        "tasks.flush.*": jobs.FLUSH_QUEUE,
-        "tasks.markers.*": jobs.FLUSH_QUEUE,
+        "tasks.flush.*": task_names.FLUSH_QUEUE,
+        "tasks.markers.*": task_names.FLUSH_QUEUE,
     },
 )
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -247,14 +247,14 @@ CELERY_BEAT_SCHEDULER = "project.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE = {
     "flush-closed-minutes": {
-        "task": jobs.FLUSH,
+        "task": task_names.FLUSH,
         "schedule": crontab(),
         # A tick that waited this long has been overtaken by the next one.
         "options": {"expires": 60},
     },
     # Nothing where there are no events.
     "mark-minute": {
-        "task": "tasks.markers.mark_minute",
+        "task": task_names.MARK,
         "schedule": crontab(),
         "options": {"expires": 60},
     },

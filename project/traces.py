@@ -1,8 +1,8 @@
 """Traces, by the standard OTEL_* variables: from beat's tick to Kafka, and from a call to Redis.
 
 Off unless OTEL_TRACES_EXPORTER or an OTEL_EXPORTER_OTLP_*ENDPOINT is set: then nothing of OpenTelemetry's
-tracing is imported, and there are no spans (counter/spans.py). OpenTelemetry itself reads exporter, sampler,
-limits and resource from the environment.
+tracing is imported, and there are no spans (counter/telemetry/tracing.py). OpenTelemetry itself reads
+exporter, sampler, limits and resource from the environment.
 """
 
 import os

@@ -4,14 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from counter import accepting
-from counter.api.accepting import AcceptView
-from counter.api.health import AliveView, MetricsView, ReadyView
+from counter.accepting import accept_call
+from counter.api.views.accept import AcceptView
+from counter.api.views.health import AliveView, MetricsView, ReadyView
 
 handler500 = "counter.api.problems.server_error"
 
 urlpatterns = [
-    path(accepting.PATH.lstrip("/"), AcceptView.as_view(), name="accept"),
+    path(accept_call.PATH.lstrip("/"), AcceptView.as_view(), name="accept"),
     path("api/v1/", include("counter.api.urls")),
     path("healthz", AliveView.as_view(), name="healthz"),
     path("readyz", ReadyView.as_view(), name="readyz"),

@@ -1,4 +1,4 @@
-"""What the flush and the consolidator count of themselves; see counter/metrics.py."""
+"""What the flush and the consolidator count of themselves; see counter/telemetry/metrics.py."""
 
 from prometheus_client import Counter, Histogram
 

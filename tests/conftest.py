@@ -12,15 +12,15 @@ from django.core.management import call_command
 from django.core.management.commands.flush import Command as Flush
 from django.test import override_settings
 
-from counter import keys
-from counter.connection import connect
-from counter.kafka import REQUESTS
-from counter.layout import spread_over
-from counter.store import CountStore
+from counter.kafka.client import REQUESTS
+from counter.store import keys
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.processes import ServerProcess, run, wait_until
 from tests.proxy import Proxy, proxy_to, two_ways
 from tests.web import LANES, manage, serving

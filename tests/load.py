@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 from tests.checker import Calls
 from tests.processes import Process, wait_until
 

@@ -39,7 +39,11 @@ SKEW = "tests/faults/test_skew.py::test_"
 FLUSH, MODEL = "tests/test_flush.py::test_", "tests/test_model.py"
 EVENTS, LAYOUT = "tests/test_consolidator.py::test_", "tests/test_layout.py::test_"
 TOPOLOGY, NGINX = "tests/test_topology.py::test_", "ops/nginx/tally.conf"
-PUBLISHER, FLUSHER, ACCEPT = "tasks/publisher.py", "tasks/flush.py", "counter/lua/accept.lua"
+PUBLISHER, FLUSHER, ACCEPT = (
+    "tasks/publishing/transaction.py",
+    "tasks/publishing/flush.py",
+    "counter/store/lua/accept.lua",
+)
 
 MUTANTS = (
     mutant(
@@ -105,7 +109,7 @@ MUTANTS = (
     ),
     mutant(
         "read_committed",
-        "tasks/published_log.py",
+        "tasks/publishing/published_log.py",
         f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
         ('"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
     ),
@@ -126,7 +130,7 @@ MUTANTS = (
     ),
     mutant(
         "the lease: one flusher works at a time",
-        "counter/store.py",
+        "counter/store/counts.py",
         f"{FLUSH}only_one_flusher_works_at_a_time",
         ("        return self._held\n", "        return True\n"),
     ),
@@ -138,19 +142,19 @@ MUTANTS = (
     ),
     mutant(
         "the clocks of Redis and worker agree",
-        "tasks/watermark.py",
+        "tasks/publishing/checkpoint.py",
         "tests/faults/test_clock.py::test_a_jump_and_back",
         (" > MAX_CLOCK_DIFFERENCE_SECONDS:", " > 10**9:"),
     ),
     mutant(
         "a topic that lost its end",
-        "tasks/watermark.py",
+        "tasks/publishing/checkpoint.py",
         f"{FLUSH}a_topic_that_lost_its_last_records_stops_it",
         ("if settled and settled > watermark:", "if False:"),
     ),
     mutant(
         "an empty topic is not a new one",
-        "tasks/watermark.py",
+        "tasks/publishing/checkpoint.py",
         f"{FLUSH}a_topic_without_records_stops_it_when_minutes_were_sealed",
         (
             "    if sealed := store.sealed():\n        raise Halt(",
@@ -159,7 +163,7 @@ MUTANTS = (
     ),
     mutant(
         "a topic that is gone",
-        "tasks/published_log.py",
+        "tasks/publishing/published_log.py",
         "tests/faults/test_topic.py::test_deleted_topics_stop_the_flush_until_an_operator_has_spoken",
         (", KafkaError._UNKNOWN_PARTITION)", ")"),
     ),
@@ -187,19 +191,19 @@ MUTANTS = (
     ),
     mutant(
         "count.lua: room is left for the flush and its queue",
-        "counter/lua/count.lua",
+        "counter/store/lua/count.lua",
         "tests/faults/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
         ("local FULL = 0.9", "local FULL = 2"),
     ),
     mutant(
         "a node with little memory left is asked by each script",
-        "counter/committer.py",
+        "counter/sinks/redis/async_writer.py",
         "tests/test_batcher.py::test_a_full_redis_refuses_the_calls_for_every_bucket",
         ("each_asks=connection in self._full", "each_asks=False"),
     ),
     mutant(
         "only so many batches may wait",
-        "counter/batch_path.py",
+        "counter/accepting/batch_path.py",
         "tests/test_batch_path.py",
         ("if self._waiting_ids + ids > MAX_WAITING_IDS:", "if not self._sinks:"),
     ),
@@ -211,35 +215,35 @@ MUTANTS = (
     ),
     mutant(
         "enough replicas hold the batch",
-        "counter/delivery.py",
+        "counter/sinks/redis/delivery.py",
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",
         ("    if primary and replicas >= settings.ACCEPT_REPLICAS:", "    if True:"),
     ),
     mutant(
         "what is published is held by enough replicas",
-        "counter/store.py",
+        "counter/store/counts.py",
         f"{REPLICA}without_the_replica_nothing_is_published",
         ("        if settings.ACCEPT_REPLICAS:", "        if False:"),
     ),
     mutant(
         "where the log begins is held by enough replicas",
-        "counter/store.py",
+        "counter/store/counts.py",
         f"{REPLICA}without_the_replica_it_is_not_decided_where_the_log_begins",
         (
-            "        with held(master_of(self._redis, keys.FIRST)) as pipe:\n"
+            "        with replicated(master_of(self._redis, keys.FIRST)) as pipe:\n"
             "            pipe.set(keys.FIRST, str(minute), nx=True)",
             "        self._redis.set(keys.FIRST, str(minute), nx=True)",
         ),
     ),
     mutant(
         "a seal is held in every bucket",
-        "counter/store.py",
+        "counter/store/counts.py",
         "tests/faults/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",
         ("                for bucket in buckets:", "                for bucket in buckets[:1]:"),
     ),
     mutant(
         "a seal learns of new buckets",
-        "counter/store.py",
+        "counter/store/counts.py",
         f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
         (
             "        while left := [bucket for bucket in self.learn() if bucket not in sealed]:",
@@ -248,7 +252,7 @@ MUTANTS = (
     ),
     mutant(
         "the flush looks into the buckets of before",
-        "counter/store.py",
+        "counter/store/counts.py",
         f"{LAYOUT}old_minutes_are_published_and_new_ones_begin_after_them",
         ("*map(int, found or before)}", "}"),
     ),
@@ -260,35 +264,35 @@ MUTANTS = (
     ),
     mutant(
         "new buckets are registered before they open",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
         ('    _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))\n', ""),
     ),
     mutant(
         "old buckets are closed before new ones open",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
         ('        _write(client, bucket.layout, "SET", CLOSED)', "        pass"),
     ),
     mutant(
         "the minute is sealed before new buckets open",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
         ("    _seal(store)\n", ""),
     ),
     mutant(
         "a change of buckets is held by enough replicas",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         f"{REPLICA}without_the_replica_the_number_of_buckets_stays",
         (
-            "    with held(master_of(client, name)) as pipe:",
+            "    with replicated(master_of(client, name)) as pipe:",
             "    with master_of(client, name).pipeline() as pipe:",
         ),
         ("(command, name, *values)  # type", "(command, name, *values)\n        pipe.execute()  # type"),
     ),
     mutant(
         "redis-py does not repeat by itself",
-        "counter/connection.py",
+        "counter/store/clients.py",
         f"{CUT}a_network_that_hangs_is_a_refusal_in_time_from_django_too",
         (
             "    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))",
@@ -297,13 +301,13 @@ MUTANTS = (
     ),
     mutant(
         "settle.lua: only what is sealed",
-        "counter/lua/settle.lua",
+        "counter/store/lua/settle.lua",
         MODEL,
         ("if not sealed or minute > sealed then", "if false then"),
     ),
     mutant(
         "settle.lua: by chunks",
-        "counter/store.py",
+        "counter/store/counts.py",
         "tests/faults/test_size.py::test_a_minute_of_a_million_calls[1000000]",
         ("args=[str(minute), CHUNK]", "args=[str(minute), 10**6]"),
     ),
@@ -315,7 +319,7 @@ MUTANTS = (
     ),
     mutant(
         "no answer before Redis has answered",
-        "counter/batcher.py",
+        "counter/sinks/redis/group_commit.py",
         f"{CUT}a_batch_of_the_hot_path_counts_once",
         (
             "        await self._committer.commit({",
@@ -327,85 +331,88 @@ MUTANTS = (
     ),
     mutant(
         "consolidate.lua: only the next events count",
-        "counter/lua/consolidate.lua",
+        "counter/store/lua/consolidate.lua",
         f"{EVENTS}what_was_counted_is_refused {EVENTS}what_is_not_next_is_refused",
         ("if next ~= ARGV[3] then", "if false then"),
     ),
     mutant(
         "consolidate.lua: no event counts in a sealed minute",
-        "counter/lua/consolidate.lua",
+        "counter/store/lua/consolidate.lua",
         f"{EVENTS}nothing_is_counted_in_a_sealed_minute",
         ("  if ARGV[1] <= sealed then", "  if false then"),
     ),
     mutant(
         "consolidate.lua: no event counts in another layout",
-        "counter/lua/consolidate.lua",
+        "counter/store/lua/consolidate.lua",
         f"{EVENTS}nothing_is_counted_by_who_thinks_that_there_are_more_or_less_buckets",
         ("misfit(KEYS[7], ARGV[7])", "nil"),
     ),
     mutant(
         "consolidate.lua: the last memory is for partitions behind",
-        "counter/lua/consolidate.lua",
+        "counter/store/lua/consolidate.lua",
         f"{EVENTS}a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end",
         ("local CROWDED = 0.5", "local CROWDED = 2"),
     ),
     mutant(
         "buckets are not changed while events are counted",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         "tests/test_event_mode.py::test_the_number_of_buckets_is_changed_outside_of_event_mode_alone",
         ("    if tags and tags != {bucket.tag for bucket in new}:", "    if False:"),
     ),
     mutant(
         "… nor while a consolidator begins",
-        "counter/layout.py",
+        "counter/store/rebucketing.py",
         "tests/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
         ("    _check_events(store, new)  # once more: a consolidator may just have begun\n", ""),
     ),
     mutant(
         "a consolidator with another number of buckets begins nothing",
-        "tasks/consolidator.py",
+        "tasks/events/consolidator.py",
         "tests/test_event_mode.py::test_a_consolidator_with_another_number_of_buckets_begins_nothing",
         ("if why := misfit(self._client):", "if why := None:"),
     ),
     mutant(
         "minutes wait for events in another number of buckets",
-        "tasks/closing.py",
+        "tasks/publishing/watermark.py",
         "tests/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
         ("if not store.event_buckets() and", "if not store.progress().positions() and"),
     ),
     mutant(
         "a partition's time never runs back",
-        "counter/events.py",
+        "counter/kafka/requests.py",
         f"{EVENTS}an_events_minute_is_that_of_the_highest_append_time_so_far",
-        ("minute = minute_of(max(time, times[begin]))", "minute = minute_of(times[begin])"),
+        (
+            "minute = Minute.at_milliseconds(max(time, times[begin]))",
+            "minute = Minute.at_milliseconds(times[begin])",
+        ),
     ),
     mutant(
         "a minute waits for every partition that Kafka has",
-        "tasks/closing.py",
+        "tasks/publishing/watermark.py",
         f"{EVENTS}an_added_partition_holds_minutes_back_until_it_has_been_read",
         ("for partition in range(partitions))", "for partition in positions)"),
     ),
     mutant(
         "a minute is over by Redis's clock, too",
-        "tasks/closing.py",
+        "tasks/publishing/watermark.py",
         f"{EVENTS}a_minute_that_is_not_over_by_redis_clock_waits_as_well",
         ("Closing(min(by_clock, by_events), partitions)", "Closing(by_events, partitions)"),
     ),
     mutant(
         "events hold minutes back whatever ACCEPT_SINK says",
-        "tasks/closing.py",
+        "tasks/publishing/watermark.py",
         "tests/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
         ("if not store.event_buckets() and not is_event_mode():", "if not is_event_mode():"),
     ),
     mutant(
         "the first minute ever is the earliest of all partitions",
-        "tasks/watermark.py",
+        "tasks/publishing/checkpoint.py",
         f"{EVENTS}the_first_minute_is_the_earliest_of_all_partitions",
         ("if closing.partitions and pending[0] > closing.minute:", "if False:"),
     ),
     mutant(
         "what was published as events is not counted again",
-        "tasks/consolidator.py",
+        "tasks/events/consolidator.py",
         f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events"
         f" {EVENTS}an_old_backup_of_redis_is_brought_up_to_date_from_the_events",
         ("if not published or published.partitions <= partition:", "if True:"),
@@ -413,7 +420,7 @@ MUTANTS = (
     ),
     mutant(
         "events that Kafka deleted uncounted stop their partition",
-        "tasks/consolidator.py",
+        "tasks/events/consolidator.py",
         f"{EVENTS}events_that_kafka_deleted_uncounted_stop_their_partition_until_an_operator_has_spoken",
         ('"auto.offset.reset": "error"', '"auto.offset.reset": "earliest"'),
     ),
@@ -467,7 +474,7 @@ MUTANTS = (
     ),
     mutant(
         "a single call's answer is kept by no cache",
-        "counter/hot_path.py",
+        "counter/accepting/hot_path.py",
         "tests/test_caches.py::test_no_cache_keeps_an_answer",
         ("        (caches.HEADER.lower().encode(), caches.NO_STORE.encode()),\n", ""),
     ),
@@ -491,7 +498,7 @@ MUTANTS = (
     ),
     mutant(
         "an odd query is a clear page",
-        "counter/console/odd_queries.py",
+        "console/odd_queries.py",
         "tests/test_console_queries.py::test_an_odd_query_is_a_clear_page",
         ("except ODD as error:", "except ZeroDivisionError as error:"),
     ),
@@ -540,13 +547,13 @@ MUTANTS = (
     ),
     mutant(
         "only global unicast is called",
-        "tasks/addresses.py",
+        "tasks/callbacks/addresses.py",
         "tests/test_addresses.py",
         ("return address in GLOBAL_IPV6 and not any(", "return not any("),
     ),
     mutant(
         "an allowed host is called on its port alone",
-        "tasks/addresses.py",
+        "tasks/callbacks/addresses.py",
         "tests/test_callbacks.py::test_an_allowed_host_is_called_on_its_port_alone",
         ("(host in allowed and port in DEFAULT_PORTS)", "host in allowed"),
     ),

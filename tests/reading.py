@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
 
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tests.processes import wait_until
 
 TIMEOUT_SECONDS = 30

@@ -11,12 +11,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from counter.connection import connect
-from counter.events import event, marker
-from counter.kafka import REQUESTS, client_config
+from counter.kafka.client import REQUESTS, client_config
+from counter.kafka.requests import event, marker
 from counter.minute import Minute
-from counter.progress import Position, Progress
-from tasks.consolidator import Consolidator
+from counter.store.clients import connect
+from counter.store.offsets import Position, Progress
+from tasks.events.consolidator import Consolidator
 from tests.processes import wait_until
 
 TIMEOUT_SECONDS = 30

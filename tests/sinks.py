@@ -2,9 +2,9 @@
 
 import redis
 
-from counter.connection import connect
-from counter.progress import Progress
-from tasks.topics import create_topics
+from counter.store.clients import connect
+from counter.store.offsets import Progress
+from tasks.kafka.topics import create_topics
 from tests.conftest import empty, is_empty
 from tests.processes import ServerProcess
 from tests.requests_topic import Requests

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import redis
 
-from counter.accepting import PATH
-from counter.store import CountStore, Stats
+from counter.accepting.accept_call import PATH
+from counter.store.counts import CountStore, Stats
 from tests.directives import configured
 from tests.processes import ServerProcess, wait_until
 from tests.sinks import SINKS, EventSink, Sink

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.accepting import MAX_ID, MIN_ID, BadCall, Call, parse_call
+from counter.accepting.accept_call import BadCall, Call, parse_call
 from counter.ascii_query import in_ascii
+from counter.ids import MAX_ID, MIN_ID
 
 
 @pytest.mark.parametrize(

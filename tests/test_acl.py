@@ -7,15 +7,15 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from counter.connection import connect, connect_for_accept
-from counter.exposition import RedisCollector
-from counter.health import problems
-from counter.layout import spread_over
 from counter.minute import Minute
-from counter.progress import Claim, Progress
-from counter.reading import PendingMinutes
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.monitoring.exposition import RedisCollector
+from counter.monitoring.health import redis_problems
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.offsets import Claim, Progress
+from counter.store.pending import PendingMinutes
+from counter.store.rebucketing import spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.acl import users
@@ -87,13 +87,13 @@ def denied(server: AclValkey) -> object:
 
 def accept(server: AclValkey, settings: Settings) -> Minute:
     settings.REDIS_URL = server.url_for("web")
-    Recorder(connect_for_accept()).record([1, 2, 2])
+    SyncWriter(connect_for_accept()).record([1, 2, 2])
     return CountStore(connect()).pending()[-1]
 
 
 def test_web_counts_and_looks(server: AclValkey, settings: Settings) -> None:
     minute = accept(server, settings)
-    assert list(problems(connect_for_accept())) == []
+    assert list(redis_problems(connect_for_accept())) == []
     assert str(minute) in [str(each.minute) for each in PendingMinutes(connect()).list()]
     assert CountStore(connect()).halted() is None
 

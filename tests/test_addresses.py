@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tasks.addresses import is_public
+from tasks.callbacks.addresses import is_public
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry: every row, what
 # is deprecated too, and what is reachable but is no host's, as multicast, NAT64, anycast and AS112.

@@ -12,13 +12,13 @@ import pytest
 import redis
 from django.conf import settings
 
-from counter import keys
-from counter.accepting import PATH
-from counter.batch import SCRIPT, Writer
-from counter.id_batch import MAX_BODY
-from counter.id_batch import PATH as BATCH
-from counter.store import CountStore
-from tasks.flush import Flush
+from counter.accepting.accept_call import PATH
+from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batch_call import PATH as BATCH
+from counter.sinks.redis.write import SCRIPT, Writer
+from counter.store import keys
+from counter.store.counts import CountStore
+from tasks.publishing.flush import Flush
 from tests.conftest import empty, is_empty
 from tests.directives import configured, used_memory
 from tests.processes import ServerProcess, wait_until

@@ -7,8 +7,8 @@ import httpx
 import pytest
 import redis
 
-from counter.health import Watch
-from counter.store import CountStore
+from counter.monitoring.health import Watch
+from counter.store.counts import CountStore
 from tests.directives import configured
 from tests.processes import ServerProcess, wait_until
 from tests.web import serving

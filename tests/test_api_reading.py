@@ -12,7 +12,7 @@ from rest_framework.authtoken.models import Token
 
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from tests.processes import ServerProcess
 from tests.test_flush import accept
 
@@ -221,7 +221,7 @@ def test_a_bug_is_a_500_without_a_traceback(reader: Client, monkeypatch: pytest.
     def broken() -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("counter.api.minutes.reader", broken)
+    monkeypatch.setattr("counter.api.views.minutes.reader", broken)
     reader.raise_request_exception = False
     answer = reader.get(MINUTES)
     assert is_problem(answer, 500)

@@ -12,12 +12,12 @@ from confluent_kafka.admin._config import ConfigResource
 from jsonschema import Draft202012Validator
 from pytest_django import Settings
 
-from counter.event_recorder import EventRecorder
-from counter.kafka import REQUESTS
+from counter.kafka.client import REQUESTS
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.markers import mark
-from tasks.topics import create_topics
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store.counts import CountStore
+from tasks.events.markers import mark
+from tasks.kafka.topics import create_topics
 from tests.processes import ROOT
 from tests.reading import records
 from tests.test_flush import accept, next_minute, publish_one, run
@@ -68,11 +68,11 @@ def test_real_events_and_markers_are_as_described(
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     monkeypatch.setattr(
-        "counter.event_recorder.DEADLINE_SECONDS", 30
+        "counter.sinks.kafka.sync_producer.DEADLINE_SECONDS", 30
     )  # the topic is new, and the machine busy
-    monkeypatch.setattr("counter.events.MESSAGE_TIMEOUT_MS", 30_000)
+    monkeypatch.setattr("counter.kafka.requests.MESSAGE_TIMEOUT_MS", 30_000)
     create_topics()
-    EventRecorder().record([1, 0, -5, 2**63 - 1, -(2**63)])
+    SyncProducer().record([1, 0, -5, 2**63 - 1, -(2**63)])
     mark(Minute.at(time.time()))
     found = records(REQUESTS)
     assert len(found) == 5 + 12

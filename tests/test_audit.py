@@ -10,9 +10,9 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.flush import Flush
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from counter.store.counts import CountStore
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.publishing.flush import Flush
 from tests.reading import records, wait_for_markers
 from tests.requests_topic import Requests
 from tests.test_consolidator import at
@@ -111,7 +111,7 @@ def test_events_that_are_gone_can_not_be_told(topic: Requests, store: CountStore
 def test_kafka_away_can_not_be_told(
     store: CountStore, first: Minute, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.recount.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.events.recount.ASK_SECONDS", 0.5)
     settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
     assert audit(str(first))[0] == 2
 

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 import redis
 
-from counter import batch_path, keys
-from counter.batch_path import BatchPath
-from counter.committer import Committer
-from counter.hot_path import Message
-from counter.id_batch import MAX_CALL_IDS, PATH
-from counter.nodes import connect_async
-from counter.store import CountStore
+from counter.accepting import batch_path
+from counter.accepting.asgi import Message
+from counter.accepting.batch_call import MAX_CALL_IDS, PATH
+from counter.accepting.batch_path import BatchPath
+from counter.sinks.redis.async_writer import AsyncWriter
+from counter.sinks.redis.connections import connect_async
+from counter.store import keys
+from counter.store.counts import CountStore
 
 SCOPE = {"path": PATH, "method": "POST", "headers": [(b"content-type", b"application/json")]}
 
 
-class Held(Committer):
+class Held(AsyncWriter):
     """Counts nothing until it may."""
 
     def __init__(self) -> None:

@@ -9,22 +9,23 @@ import redis
 import redis.asyncio
 from pytest_django import Settings
 
-from counter import delivery
-from counter.batch import SCRIPT, Accepted, Batch, Unavailable, Writer
-from counter.batcher import Batcher
-from counter.keys import WHOLE
-from counter.layout import spread_over
 from counter.minute import Minute
-from counter.nodes import connect_async
-from counter.recorder import Recorder
-from counter.store import CountStore, Stats
+from counter.sinks.outcome import Accepted, Unavailable
+from counter.sinks.redis import delivery
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.store.counts import CountStore, Stats
+from counter.store.keys import WHOLE
+from counter.store.rebucketing import spread_over
 from tests.directives import configured, used_memory
 from tests.processes import ServerProcess
 
 
 @pytest.fixture
-async def batcher(valkey: redis.Redis) -> AsyncIterator[Batcher]:
-    batcher = Batcher(connect_async)
+async def batcher(valkey: redis.Redis) -> AsyncIterator[GroupCommit]:
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     yield batcher
     await batcher.stop()
@@ -39,16 +40,16 @@ def send(valkey: redis.Redis, batch: Batch) -> Accepted | None:
     return batch.read(valkey.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args))
 
 
-async def record(batcher: Batcher, id: int) -> Accepted | None:
+async def record(batcher: GroupCommit, id: int) -> Accepted | None:
     return await batcher.record(id)
 
 
-async def record_all(batcher: Batcher, ids: range) -> list[Accepted | BaseException | None]:
+async def record_all(batcher: GroupCommit, ids: range) -> list[Accepted | BaseException | None]:
     return await asyncio.gather(*(record(batcher, id) for id in ids), return_exceptions=True)
 
 
 async def test_calls_that_wait_leave_together(
-    batcher: Batcher, store: CountStore, valkey: redis.Redis
+    batcher: GroupCommit, store: CountStore, valkey: redis.Redis
 ) -> None:
     await batcher.record(0)
     before = valkey.info("commandstats")["cmdstat_evalsha"]["calls"]
@@ -59,16 +60,16 @@ async def test_calls_that_wait_leave_together(
 
 
 async def test_more_calls_than_may_wait_are_refused_at_once(
-    batcher: Batcher, store: CountStore, monkeypatch: pytest.MonkeyPatch
+    batcher: GroupCommit, store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.batcher.MAX_WAITING", 2)
+    monkeypatch.setattr("counter.sinks.redis.group_commit.MAX_WAITING", 2)
     answers = await record_all(batcher, range(4000))
     refused = sum(isinstance(answer, Unavailable) for answer in answers)
     assert 1000 <= refused <= 2000
     assert totals(store).total == 4000 - refused
 
 
-async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: Batcher, store: CountStore) -> None:
+async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: GroupCommit, store: CountStore) -> None:
     tasks = [asyncio.create_task(record(batcher, id)) for id in range(10)]
     await asyncio.sleep(0)
     tasks[3].cancel()
@@ -79,7 +80,7 @@ async def test_a_caller_that_goes_away_takes_no_one_with_it(batcher: Batcher, st
 
 
 async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: CountStore) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     calls = asyncio.gather(*(record(batcher, id) for id in range(3000)))
     await asyncio.sleep(0)
@@ -88,7 +89,7 @@ async def test_stopping_answers_all_that_waits(valkey: redis.Redis, store: Count
     assert totals(store) == Stats(3000, 3000)
 
 
-async def test_a_connection_cut_after_the_script_counts_once(batcher: Batcher, store: CountStore) -> None:
+async def test_a_connection_cut_after_the_script_counts_once(batcher: GroupCommit, store: CountStore) -> None:
     await batcher.record(1)
     lost: list[object] = []
     connection = batcher._committer._nodes.of(WHOLE)
@@ -114,7 +115,7 @@ async def test_a_full_redis_refuses_the_calls_for_every_bucket(
 ) -> None:
     settings.REDIS_BUCKETS = 16
     spread_over(valkey, 16)
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     valkey.set("ballast", bytes(10_000_000))
     with configured(valkey, "maxmemory", int(used_memory(valkey) / 0.95)):
@@ -125,7 +126,7 @@ async def test_a_full_redis_refuses_the_calls_for_every_bucket(
 
 
 async def test_a_restart_of_redis_is_a_slow_ok(
-    batcher: Batcher, store: CountStore, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    batcher: GroupCommit, store: CountStore, valkey_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "DEADLINE_SECONDS", 10)
     await batcher.record(1)
@@ -138,7 +139,7 @@ async def test_a_restart_of_redis_is_a_slow_ok(
 
 
 async def test_redis_away_refuses_at_once_and_is_found_again(
-    batcher: Batcher, store: CountStore, valkey_process: ServerProcess
+    batcher: GroupCommit, store: CountStore, valkey_process: ServerProcess
 ) -> None:
     await batcher.record(1)
     valkey_process.kill()
@@ -159,7 +160,7 @@ async def test_redis_away_refuses_at_once_and_is_found_again(
 
 
 def test_a_repeated_batch_counts_once_even_after_its_minute(valkey: redis.Redis, store: CountStore) -> None:
-    recorder = Recorder(valkey)
+    recorder = SyncWriter(valkey)
     minute = recorder.record([5, 5]).minute
     [writer] = recorder._idle[0]
     repeat = writer.batch([5, 6])
@@ -172,7 +173,7 @@ def test_a_repeated_batch_counts_once_even_after_its_minute(valkey: redis.Redis,
 
 
 def test_time_never_runs_back_for_a_caller(valkey: redis.Redis, store: CountStore) -> None:
-    recorder = Recorder(valkey)
+    recorder = SyncWriter(valkey)
     sealed = Minute.at(store.now()) + 1000
     store.seal(sealed)
     assert recorder.record([1]).minute == sealed + 1

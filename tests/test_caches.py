@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from counter.accepting import PATH
-from counter.id_batch import MAX_BODY
+from counter.accepting.accept_call import PATH
+from counter.accepting.batch_call import MAX_BODY
 from tests.processes import ServerProcess
 from tests.web import LANES, serving
 

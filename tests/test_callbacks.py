@@ -18,17 +18,17 @@ from pytest_django import Settings
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from counter.accepting import MAX_ENDPOINT, PATH
-from counter.callback_queue import MAX_MESSAGE, CallbackQueue
-from counter.jobs import CALLBACK_QUEUES, callback_queue
-from counter.keys import WHOLE
-from counter.metrics import CALLBACKS
+from counter.accepting.accept_call import MAX_ENDPOINT, PATH
+from counter.accepting.callback_queue import MAX_MESSAGE, CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.store.keys import WHOLE
+from counter.task_names import CALLBACK_QUEUES, callback_queue
+from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
-from tasks import callbacks
-from tasks.addresses import Refused, Resolver, Unresolved
-from tasks.callbacks import Unanswered, call_endpoint, post
+from tasks.callbacks import webhook
+from tasks.callbacks.addresses import Refused, Resolver, Unresolved
+from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tests.conftest import HOME
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
 from tests.requests_topic import Requests
@@ -250,7 +250,7 @@ def test_waits_for_no_body() -> None:
 
 @pytest.mark.usefixtures("allowed")
 def test_gives_up_on_a_head_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(webhook, "CALL_SECONDS", 0.5)
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -340,7 +340,7 @@ def worker(*receivers: Receiver) -> Process:
 
 
 def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.MAX_QUEUED", 3)
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_QUEUED", 3)
     valkey.hset("unacked", "taken", "by a worker")
     before = shed()
     waiting = CallbackQueue()
@@ -355,7 +355,7 @@ def test_a_host_with_many_calls_leaves_room_and_time_for_others(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They wait in a queue that workers take from in turn with the others, and that is not all there is."""
-    monkeypatch.setattr("counter.callback_queue.MAX_IN_ONE", 200)
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_IN_ONE", 200)
     minute = Minute.at(time.time())
     valkey.hset(WHOLE.stats(minute), mapping={"unique": 1, "total": 1})
     release = threading.Event()
@@ -396,7 +396,7 @@ def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: red
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.callback_queue.TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.accepting.callback_queue.TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()

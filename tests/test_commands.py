@@ -8,13 +8,13 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from counter.connection import connect_for_accept
-from counter.keys import WHOLE, Bucket
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.recorder import Recorder
-from counter.store import CountStore, Stats
-from counter.strays import Stray, Strays
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore, Stats
+from counter.store.keys import WHOLE, Bucket
+from counter.store.orphans import Orphan, Orphans
 from tests.reading import id_counts, unique_counts
 from tests.test_flush import accept, next_minute, publish_one
 
@@ -154,29 +154,29 @@ def test_verify_adopts_nothing_into_a_minute_that_is_sealed_meanwhile(
 ) -> None:
     minute = accept(store, 1)
     valkey.set(f"{minute}_5", 2)
-    home = Strays._home
+    home = Orphans._home
 
-    def late(self: Strays, stray: Stray) -> Minute:
+    def late(self: Orphans, stray: Orphan) -> Minute:
         chosen = home(self, stray)
         store.seal(minute)
         return chosen
 
-    monkeypatch.setattr(Strays, "_home", late)
+    monkeypatch.setattr(Orphans, "_home", late)
     (adopted,) = facts("verify", "--adopt")
     assert adopted["counted_in"] == str(minute + 1)
     assert store.stats([minute, minute + 1]) == [Stats(1, 1), Stats(1, 2)]
 
 
 def test_verify_is_right_while_calls_come_in(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder, indexed = Recorder(connect_for_accept()), Strays._indexed
+    recorder, indexed = SyncWriter(connect_for_accept()), Orphans._indexed
 
-    def late(self: Strays, bucket: Bucket, minute: Minute) -> list[int]:
+    def late(self: Orphans, bucket: Bucket, minute: Minute) -> list[int]:
         known = list(indexed(self, bucket, minute))
         recorder.record(range(1000, 1100))
         return known
 
     recorder.record(range(100))
-    monkeypatch.setattr(Strays, "_indexed", late)
+    monkeypatch.setattr(Orphans, "_indexed", late)
     assert facts("verify") == []
 
 

@@ -14,16 +14,17 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
 
-from counter.connection import connect_for_accept
-from counter.console import overview, panels
-from counter.console.charts import SPANS, Span, chart
-from counter.console.export import FIELDS
-from counter.console.level import Level
-from counter.keys import WHOLE
+from console import overview
+from console.charts import SPANS, Span, chart
+from console.export import FIELDS
+from console.level import Level
+from console.panels import registry
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
 from tests.directives import configured
 from tests.processes import ServerProcess
 
@@ -142,7 +143,7 @@ def test_history_can_not_be_changed(login: Login) -> None:
 
 
 def test_it_opens_with_the_pending_minutes(viewer: Client, store: CountStore) -> None:
-    accepted = Recorder(connect_for_accept()).record([42, 42, 43])
+    accepted = SyncWriter(connect_for_accept()).record([42, 42, 43])
     page = text(viewer, HOME)
     assert "Counts flow" in page
     assert f'data-minute="{accepted.minute}" data-total="3"' in page
@@ -186,8 +187,8 @@ def test_redis_away_is_said_and_soon(viewer: Client, valkey_process: ServerProce
         for url in (HOME, LIVE, "/admin/counter/pendingminute/202611230801/"):
             assert "Redis is away" in text(viewer, url)
         assert viewer.get("/admin/counter/pendingminute/202611230801/top/").status_code == 503
-        assert panels.read("Redis")[0] == Level.BAD
-        assert panels.read("Workers")[0] == panels.read("Beat")[0] == Level.BAD
+        assert registry.read("Redis")[0] == Level.BAD
+        assert registry.read("Workers")[0] == registry.read("Beat")[0] == Level.BAD
     finally:
         valkey_process.start()
 
@@ -245,9 +246,9 @@ def test_a_flush_is_followed(
 
 
 def test_the_redis_panel_tells_what_is_unsafe(valkey: redis.Redis) -> None:
-    assert panels.read("Redis")[0] == Level.OK
+    assert registry.read("Redis")[0] == Level.OK
     with configured(valkey, "maxmemory-policy", "allkeys-lru"):
-        level, facts = panels.read("Redis")
+        level, facts = registry.read("Redis")
     assert level == Level.BAD
     assert "evict" in facts[0].value
 

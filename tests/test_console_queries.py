@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from tests.test_console import HISTORY, HOME, LIVE, publish, wait_in_redis
 
 pytestmark = pytest.mark.django_db

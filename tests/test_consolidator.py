@@ -8,13 +8,13 @@ import redis
 from pytest_django import Settings
 from redis.exceptions import RedisError, ResponseError
 
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.progress import Claim, Progress
-from counter.store import CountStore, Stats
-from tasks.brokers import KafkaAway, StartOver
-from tasks.consolidator import GROUP
-from tasks.flush import Flush
+from counter.store.counts import CountStore, Stats
+from counter.store.keys import WHOLE
+from counter.store.offsets import Claim, Progress
+from tasks.events.consolidator import GROUP
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify
 from tests.directives import configured, used_memory
 from tests.processes import DEADLINE_SECONDS, wait_until

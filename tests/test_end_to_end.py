@@ -14,7 +14,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 from counter.minute import Minute
 from tests.checker import Calls, verify
 from tests.processes import BIN, Process, run, wait_until

@@ -10,14 +10,14 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from pytest_django import Settings
 
-from counter import layout
-from counter.connection import connect_for_accept
-from counter.keys import buckets
-from counter.layout import EventsAreCounted, spread_over
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks.flush import Flush
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import rebucketing
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.keys import buckets
+from counter.store.rebucketing import EventsAreCounted, spread_over
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.processes import wait_until
 from tests.reading import unique_counts
@@ -36,7 +36,7 @@ def topic(kafka: None, valkey: redis.Redis) -> Requests:
 @pytest.fixture
 def now(topic: Requests, store: CountStore, monkeypatch: pytest.MonkeyPatch) -> Minute:
     """The minute of a call that was counted at once; it is over, as the flush sees it."""
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     minute = recorder.record([1, 2]).minute
     monkeypatch.setattr(CountStore, "now", lambda self: minute.end + 1)
     return minute
@@ -165,7 +165,7 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
     topic: Requests, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic.append(0, time.time(), 1, 2)
-    write = layout._write
+    write = rebucketing._write
 
     def begin(client: redis.Redis, name: str, command: str, *values: int) -> None:
         if command == "SADD":
@@ -173,7 +173,7 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
         write(client, name, command, *values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "_write", begin)
+        patch.setattr(rebucketing, "_write", begin)
         with pytest.raises(EventsAreCounted):
             spread_over(valkey, 16)
     assert spread_over(valkey, 1), "the way back"

@@ -12,19 +12,19 @@ from django.conf import settings
 from django.test import override_settings
 from pytest_django import Settings
 
-from counter import keys
-from counter.connection import connect, connect_for_accept
-from counter.keys import WHOLE
-from counter.layout import spread_over
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks import flush as flush_module
-from tasks.brokers import KafkaAway
-from tasks.flush import Flush
-from tasks.topics import UNIQUE_COUNTS
-from tasks.watermark import Halt
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
+from counter.store.rebucketing import spread_over
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.publishing import flush as flush_module
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify
 from tests.processes import ServerProcess
 from tests.reading import id_counts, unique_counts
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 
 def accept(store: CountStore, *ids: int) -> Minute:
     """Count the ids in the minute that is current now; which one it was."""
-    return Recorder(connect_for_accept()).record(ids).minute
+    return SyncWriter(connect_for_accept()).record(ids).minute
 
 
 def next_minute(store: CountStore) -> None:
@@ -61,7 +61,7 @@ def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the clocks of Redis and of the worker say so, for the flush."""
     clocks, clock = CountStore.clocks, time.time
     monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
-    monkeypatch.setattr("tasks.watermark.time.time", lambda: clock() + seconds)
+    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: clock() + seconds)
 
 
 def send(value: bytes, key: bytes) -> None:
@@ -111,7 +111,7 @@ def test_a_minute_is_over_when_it_is_over_on_every_node(
     waiting = accept(store, 1)
     behind = waiting.end - 1
     monkeypatch.setattr(CountStore, "clocks", lambda self: [behind + 2, behind])
-    monkeypatch.setattr("tasks.watermark.time.time", lambda: behind)
+    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: behind)
     assert run(store) == []
     assert store.sealed() == published
 
@@ -223,8 +223,8 @@ def test_many_flushers_at_once_publish_nothing_twice(
     store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the lease even: the fence is what counts."""
-    monkeypatch.setattr("counter.store.Lease.take", lambda self: True)
-    monkeypatch.setattr("tasks.history.record", lambda *args: None)
+    monkeypatch.setattr("counter.store.counts.Lease.take", lambda self: True)
+    monkeypatch.setattr("tasks.publishing.history.record", lambda *args: None)
     for _ in range(3):
         accept(store, *range(100))
         next_minute(store)
@@ -348,7 +348,7 @@ def test_an_emptied_redis_goes_on_behind_the_topic(
 def test_kafka_away_loses_nothing(
     store: CountStore, kafka_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.publisher.CALL_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 1.0)
     minute = accept(store, 1)
     next_minute(store)
     kafka_process.kill()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 from embedded.ports import free_port
 from tests.certificates import Authority
 from tests.checker import verify_waiting

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.accepting import MAX_ID, MIN_ID
-from counter.id_batch import JSON, MAX_CALL_IDS, MAX_ERRORS, NDJSON, BadBatch, read_ids
+from counter.accepting.batch_call import JSON, MAX_CALL_IDS, MAX_ERRORS, NDJSON, BadBatch, read_ids
+from counter.ids import MAX_ID, MIN_ID
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
 from tests.processes import BIN, LAUNCHER, Process, run, tally, wait_until

@@ -8,15 +8,15 @@ import redis
 from django.core.management import call_command
 from django.test import override_settings
 
-from counter import layout
-from counter.batch import Unavailable
-from counter.connection import connect_for_accept
-from counter.layout import misfit, spread_over
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks import steps
-from tasks.flush import Flush
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import rebucketing
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.rebucketing import misfit, spread_over
+from tasks.publishing import steps
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.load import Load
 from tests.reading import unique_counts
@@ -30,10 +30,10 @@ class Crash(Exception):
     pass
 
 
-def recorder(buckets: int) -> Recorder:
+def recorder(buckets: int) -> SyncWriter:
     """As a process with this REDIS_BUCKETS has it."""
     with override_settings(REDIS_BUCKETS=buckets):
-        return Recorder(connect_for_accept())
+        return SyncWriter(connect_for_accept())
 
 
 @pytest.mark.django_db
@@ -85,7 +85,7 @@ def test_no_id_is_in_two_buckets_of_a_minute_under_load(valkey: redis.Redis, bef
 def test_a_change_that_was_broken_off_is_healed_by_another(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    old, new, write = recorder(1), recorder(16), layout._write
+    old, new, write = recorder(1), recorder(16), rebucketing._write
     ids: Counter[int] = Counter()
     old.record(range(100))
     ids.update(range(100))
@@ -98,7 +98,7 @@ def test_a_change_that_was_broken_off_is_healed_by_another(
         write(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "_write", broken)
+        patch.setattr(rebucketing, "_write", broken)
         with pytest.raises(Crash):
             spread_over(valkey, 16)
     for each in (old, new):

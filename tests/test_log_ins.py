@@ -10,8 +10,8 @@ import pytest
 from django.http import HttpRequest
 from pytest_django import Settings
 
-from counter.accepting import PATH
-from counter.console.log_ins import client
+from console.log_ins import client
+from counter.accepting.accept_call import PATH
 from tests.processes import ServerProcess
 from tests.web import serving
 

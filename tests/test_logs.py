@@ -12,9 +12,9 @@ import httpx
 import pytest
 import redis
 
-from counter.connection import connect
-from counter.jobs import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.conftest import HOME, new_topics
 from tests.processes import BIN, Process, ServerProcess, run, run_python, wait_until
@@ -104,7 +104,7 @@ def test_a_flush_logs_one_line_a_minute(system: System) -> None:
     for offset, line in enumerate(said):
         assert (line["unique"], line["total"], line["attempt"], line["offset"]) == (2, 3, 1, offset)
         assert line["lag"] == 0  # it is published before the clock says that it is over
-        assert line["logger"] == "tasks.history"
+        assert line["logger"] == "tasks.publishing.history"
         assert line["task_id"]
 
 

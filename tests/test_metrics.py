@@ -13,11 +13,11 @@ import redis
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from counter import exposition
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.progress import Claim
-from counter.store import CountStore
+from counter.monitoring import exposition
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
+from counter.store.offsets import Claim
 from embedded.ports import free_port
 from tests.conftest import HOME
 from tests.directives import configured
@@ -178,8 +178,8 @@ def test_the_panels_fill_the_dashboard_without_overlap() -> None:
 
 def test_a_gauge_of_a_process_that_is_gone_is_forgotten() -> None:
     code = (
-        "import django; django.setup(); from counter.metrics import QUEUE_CALLS as q; q.set(5);"
-        "from counter.exposition import scrape; print(scrape().decode())"
+        "import django; django.setup(); from counter.telemetry.metrics import QUEUE_CALLS as q; q.set(5);"
+        "from counter.monitoring.exposition import scrape; print(scrape().decode())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert samples(done.stdout)["tally_queue_calls"] == 5

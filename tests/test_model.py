@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.exceptions import ResponseError
 
-from counter import keys, store
-from counter.batch import SCRIPT, Accepted, Batch, Writer
-from counter.connection import connect
 from counter.minute import EPOCH, Minute
-from counter.store import CountStore, Stats
+from counter.sinks.outcome import Accepted
+from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.store import counts, keys
+from counter.store.clients import connect
+from counter.store.counts import CountStore, Stats
 
 WRITERS = st.integers(0, 2)
 IDS = st.lists(st.integers(-2, 5), min_size=1, max_size=6)
@@ -96,11 +97,11 @@ class Tally(RuleBasedStateMachine):
         """All that is sealed: what is read is what Kafka would get, and then it never changes."""
         for minute in self.store.pending(self.sealed):
             if minute > self.published:
-                counts = self.counts[minute]
+                ids = self.counts[minute]
                 [stats] = self.store.stats([minute])
-                assert stats == Stats(len(counts), counts.total())
+                assert stats == Stats(len(ids), ids.total())
                 self.store.check(minute, stats)
-                assert dict(self.read(minute)) == counts
+                assert dict(self.read(minute)) == ids
         self.published = self.sealed
 
     @rule()
@@ -134,10 +135,10 @@ class Tally(RuleBasedStateMachine):
 
     @invariant()
     def what_is_not_published_is_all_there(self) -> None:
-        for minute, counts in self.counts.items():
+        for minute, ids in self.counts.items():
             if minute > self.published:
-                assert dict(self.read(minute)) == counts
-                assert self.store.stats([minute]) == [Stats(len(counts), counts.total())]
+                assert dict(self.read(minute)) == ids
+                assert self.store.stats([minute]) == [Stats(len(ids), ids.total())]
                 assert minute in self.store.pending()
 
     @invariant()
@@ -163,7 +164,7 @@ class Tally(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "CHUNK", 2)
+    monkeypatch.setattr(counts, "CHUNK", 2)
 
 
 class TallyInBuckets(Tally):

@@ -2,13 +2,13 @@ import pytest
 import redis
 from django.test import override_settings
 
-from counter.connection import connect_for_accept
-from counter.keys import WHOLE
-from counter.layout import spread_over
 from counter.minute import Minute
-from counter.reading import PendingMinutes, State
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
+from counter.store.pending import PendingMinutes, State
+from counter.store.rebucketing import spread_over
 from tests.directives import configured
 
 
@@ -18,7 +18,7 @@ def reader(valkey: redis.Redis) -> PendingMinutes:
 
 
 def accept(*ids: int) -> Minute:
-    return Recorder(connect_for_accept()).record(ids).minute
+    return SyncWriter(connect_for_accept()).record(ids).minute
 
 
 def test_lists_pending_minutes_oldest_first(reader: PendingMinutes, store: CountStore) -> None:
@@ -80,7 +80,7 @@ def test_reads_a_minute_of_many_buckets_page_by_page(valkey: redis.Redis) -> Non
 def test_keeps_its_place_while_the_minute_is_settled(
     reader: PendingMinutes, store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.store.CHUNK", 7)
+    monkeypatch.setattr("counter.store.counts.CHUNK", 7)
     minute = accept(*range(30))
     page = reader.counts(minute, limit=10)
     store.seal(minute)

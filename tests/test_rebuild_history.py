@@ -7,10 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from counter.models import PublishedMinute
-from counter.store import CountStore
-from tasks import history
+from counter.store.counts import CountStore
 from tasks.management.commands import rebuild_history
-from tasks.published_log import Published
+from tasks.publishing import history
+from tasks.publishing.published_log import Published
 from tests.processes import ServerProcess
 from tests.test_flush import accept, next_minute, run, send
 
@@ -50,7 +50,7 @@ def test_a_slow_database_is_no_broker_that_is_away(
     restore = history.restore
     monkeypatch.setattr(history, "restore", restore_slowly)
     monkeypatch.setattr(rebuild_history, "CHUNK", 1)
-    monkeypatch.setattr("tasks.published_log.READ_SECONDS", 4.0)
+    monkeypatch.setattr("tasks.publishing.published_log.READ_SECONDS", 4.0)
     call_command("rebuild_history")
     assert PublishedMinute.objects.count() == len(rows)
 
@@ -77,7 +77,7 @@ def test_a_foreign_record_ends_it_with_a_line(store: CountStore) -> None:
 def test_kafka_away_ends_it_with_a_line(
     kafka_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.published_log.READ_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.publishing.published_log.READ_SECONDS", 1.0)
     kafka_process.kill()
     try:
         with pytest.raises(CommandError):

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import redis
 
-from counter.accepting import PATH
-from counter.store import CountStore
+from counter.accepting.accept_call import PATH
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from tests.checker import verify_waiting
 from tests.conftest import HOME

@@ -18,20 +18,20 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from pytest_django import Settings
 
-from counter import keys
-from counter.accepting import PATH
-from counter.connection import connect_for_accept
-from counter.events import event
-from counter.health import kafka_problems, problems
-from counter.jobs import FLUSH
-from counter.kafka import REQUESTS, Complaint, client_config
+from counter.accepting.accept_call import PATH
+from counter.kafka.client import REQUESTS, LastError, client_config
+from counter.kafka.requests import event
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.monitoring.health import kafka_problems, redis_problems
+from counter.store import keys
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.brokers import KafkaAway
-from tasks.publisher import TRANSACTIONAL_ID, Transaction
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.publishing.transaction import TRANSACTIONAL_ID, Transaction
 from tests.acl import users
 from tests.certificates import Authority, Certificate
 from tests.needs import program
@@ -336,18 +336,18 @@ def unique_counts(kafka: SecureKafka) -> Iterator[bytes]:
 def test_redis_says_why(servers: Servers, settings: Settings) -> None:
     settings.REDIS_URL = servers.redis.url_for("web")
     settings.REDIS_TLS = servers.redis.tls(servers.stranger)
-    assert "certificate verify failed" in " ".join(problems(connect_for_accept()))
+    assert "certificate verify failed" in " ".join(redis_problems(connect_for_accept()))
     settings.REDIS_TLS = servers.redis.tls()
-    assert list(problems(connect_for_accept())) == []
+    assert list(redis_problems(connect_for_accept())) == []
     settings.REDIS_URL = servers.redis.url_for("web", "wrong")
-    assert "invalid username-password pair" in " ".join(problems(connect_for_accept()))
+    assert "invalid username-password pair" in " ".join(redis_problems(connect_for_accept()))
 
 
 def test_kafka_says_why(servers: Servers, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def complaints() -> str:
-        complaint = Complaint()
-        client = AdminClient(client_config() | {"error_cb": complaint})
-        return " ".join(kafka_problems(client, complaint))
+        last_error = LastError()
+        client = AdminClient(client_config() | {"error_cb": last_error})
+        return " ".join(kafka_problems(client, last_error))
 
     for name, value in servers.kafka.env("tally-worker", PASSWORD).items():
         setattr(settings, name, value)
@@ -357,7 +357,7 @@ def test_kafka_says_why(servers: Servers, settings: Settings, monkeypatch: pytes
     settings.KAFKA_SASL_PASSWORD = PASSWORD
     settings.KAFKA_SSL_CA = str(servers.stranger.ca.certificate)
     assert "certificate verify failed" in complaints()
-    monkeypatch.setattr("tasks.publisher.CALL_SECONDS", 0)
+    monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 0)
     with (
         Transaction(lambda: None) as transaction,
         pytest.raises(KafkaAway, match="verify failed"),

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from counter.accepting import PATH
-from counter.connection import connect
-from counter.jobs import FLUSH
-from counter.store import CountStore
+from counter.accepting.accept_call import PATH
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
 from tests.certificates import Authority

@@ -11,8 +11,8 @@ import pytest
 from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
-from counter.jobs import CALLBACK_QUEUES, FLUSH
-from counter.store import CountStore
+from counter.store.counts import CountStore
+from counter.task_names import CALLBACK_QUEUES, FLUSH
 from project.celery import app
 from tests.collector import Collector, collecting
 from tests.conftest import HOME
@@ -152,7 +152,7 @@ def status(url: str, path: bytes) -> int:
 
 OFF = """
 import json, sys
-import project.asgi, tasks.flush
+import project.asgi, tasks.publishing.flush
 from counter import spans
 from project import traces
 # redis-py imports the SDK's metrics where they are installed.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from counter.store import CountStore
+from counter.store.counts import CountStore
 from tests.reading import id_counts, unique_counts
 from tests.test_flush import run
 from tests.web import manage

@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
-from counter.accepting import RETRY_AFTER_SECONDS
-from counter.problem import CONTENT_TYPE, Problem
+from counter.accepting.accept_call import RETRY_AFTER_SECONDS
+from counter.accepting.problem import CONTENT_TYPE, Problem
 
 PREFIX = "/api/v1/"
 

@@ -2,15 +2,15 @@
 
 from django.urls import path, re_path, register_converter
 
-from counter.api.accepting import BatchView
-from counter.api.minutes import (
+from counter.api.problems import NowhereView
+from counter.api.views.accept import BatchView
+from counter.api.views.minutes import (
     MinuteConverter,
     PendingMinutesView,
     PendingMinuteView,
     PublishedMinutesView,
     PublishedMinuteView,
 )
-from counter.api.problems import NowhereView
 
 register_converter(MinuteConverter, "minute")
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from counter.accepting import PATH
-from counter.connection import connect
+from counter.accepting.accept_call import PATH
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from tests.conftest import HOME, new_topics
 from tests.processes import BIN, Process, ServerProcess, run, wait_until
@@ -131,12 +131,12 @@ def context(browser: Browser, cookies: str, system: System, errors: list[str]) -
 def page(context: BrowserContext, errors: list[str]) -> Page:
     """The console's first page."""
     page = context.new_page()
-    page.on("console", lambda message: errors.extend(complaint(message)))
+    page.on("console", lambda message: errors.extend(last_error(message)))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto("/admin/")
     return page
 
 
-def complaint(message: ConsoleMessage) -> list[str]:
+def last_error(message: ConsoleMessage) -> list[str]:
     """The message, if it says that something is wrong."""
     return [message.text] if message.type in ("error", "warning") else []

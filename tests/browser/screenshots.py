@@ -16,9 +16,9 @@ from confluent_kafka import Producer
 from django.conf import settings
 from playwright.sync_api import BrowserContext, Page, expect
 
-from counter.accepting import PATH
+from counter.accepting.accept_call import PATH
 from counter.minute import SECONDS, Minute
-from tasks.topics import UNIQUE_COUNTS
+from tasks.kafka.topics import UNIQUE_COUNTS
 from tests.browser.conftest import System
 from tests.processes import ROOT, ServerProcess, wait_until
 from tests.web import manage

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import WAIT_MS, System, complaint
+from tests.browser.conftest import WAIT_MS, System, last_error
 
 
 def test_the_docs_page_works_offline_and_can_make_a_call(browser: Browser, system: System) -> None:
@@ -11,7 +11,7 @@ def test_the_docs_page_works_offline_and_can_make_a_call(browser: Browser, syste
         context.set_default_timeout(WAIT_MS)
         context.route(lambda url: not url.startswith(system.url), lambda route: route.abort())
         page = context.new_page()
-        page.on("console", lambda message: errors.extend(complaint(message)))
+        page.on("console", lambda message: errors.extend(last_error(message)))
         page.on("requestfailed", lambda request: errors.append(request.url))
         page.goto("/api/docs/")
         for path in ("/api/verve/accept", "/api/v1/accept/", "/api/v1/minutes/", "/readyz"):

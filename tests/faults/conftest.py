@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from counter.connection import connect
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.conftest import HOME, empty, new_topics

@@ -19,7 +19,7 @@ import redis.client
 import redis.cluster
 from celery.signals import task_postrun
 
-from tasks import published_log, publisher, steps
+from tasks.publishing import published_log, steps, transaction
 
 DELAY_SECONDS = 3.0
 FIRST = "1.lock.before"
@@ -89,7 +89,7 @@ class Watcher:
         self._seen: Counter[str] = Counter()
 
     def reach(self, point: str) -> None:
-        """A watcher of tasks.steps."""
+        """A watcher of tasks.publishing.steps."""
         name, _, moment = point.rpartition(".")
         if point == FIRST:
             self._seen.clear()
@@ -147,7 +147,7 @@ def install(faults: Faults) -> None:
     task_postrun.connect(watcher.end, weak=False)
     _watch_redis(watcher)
     for module, client, names in (
-        (publisher, confluent_kafka.Producer, PRODUCER),
+        (transaction, confluent_kafka.Producer, PRODUCER),
         (published_log, confluent_kafka.Consumer, CONSUMER),
     ):
         setattr(module, client.__name__, _watched(client, watcher, names))

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import redis
 
-from counter import keys
-from counter.connection import connect_for_accept
-from counter.jobs import FLUSH
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
+from counter.store.clients import connect_for_accept
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from project.celery import app
 from tests.checker import Calls, verify
 from tests.conftest import HOME
@@ -58,7 +58,7 @@ class Tally:
         self.log: list[tuple[str, int, int]] = []
         """What unique-counts must hold when all that has ended is published."""
         self._client = connect_for_accept()
-        self._recorder = Recorder(self._client)
+        self._recorder = SyncWriter(self._client)
         self._minutes: dict[Minute, Counter[int]] = defaultdict(Counter)
 
     def close(self) -> None:

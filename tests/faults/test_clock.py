@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from counter.connection import connect
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.flush import Flush
-from tasks.watermark import Halt
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
 from tests.checker import verify
 from tests.clocks import of_file
 from tests.faults.tally import Tally

@@ -12,15 +12,15 @@ from django.conf import settings
 from pytest_django import Settings
 from redis.exceptions import RedisError
 
-from counter import keys
-from counter.batch import Unavailable
-from counter.connection import connect, connect_for_accept, masters, refresh
-from counter.layout import spread_over
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks.brokers import KafkaAway, StartOver
-from tasks.flush import Flush
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import keys
+from counter.store.clients import connect, connect_for_accept, masters, refresh
+from counter.store.counts import CountStore
+from counter.store.rebucketing import spread_over
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.cluster import NODE_TIMEOUT_MS, ValkeyCluster, running
 from tests.load import Load
@@ -225,7 +225,7 @@ def test_what_a_master_takes_while_it_is_cut_off_is_not_acknowledged(cluster: Va
     port = owner(cluster)
     first, second = islice((id for id in count() if keys.spread(id, BUCKETS) == MOVED_NUMBER), 2)
     with closing(connect_for_accept()) as client:
-        recorder = Recorder(client)
+        recorder = SyncWriter(client)
         recorder.record([first])
         cluster.expect_failover_after(60_000)
         cluster.cut_off(port, from_clients=False)

@@ -10,16 +10,16 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from django.conf import settings as django_settings
 
-from counter.kafka import client_config
+from counter.kafka.client import client_config
 from counter.minute import Minute
-from counter.store import Stats
-from tasks import published_log, publisher, steps
-from tasks.brokers import KafkaAway, StartOver
-from tasks.flush import Flush
-from tasks.publisher import TRANSACTIONAL_ID
-from tasks.records import UniqueCount
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.watermark import Halt
+from counter.store.counts import Stats
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
+from tasks.publishing import published_log, steps, transaction
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
+from tasks.publishing.records import UniqueCount
+from tasks.publishing.transaction import TRANSACTIONAL_ID
 from tests.conftest import new_topics
 from tests.faults.tally import Tally
 from tests.processes import wait_until
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.django_db
 def proxy(kafka_proxy: Proxy, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """The flush's only way to Kafka, with little patience."""
     settings.KAFKA_BOOTSTRAP_SERVERS = f"127.0.0.1:{kafka_proxy.port}"
-    monkeypatch.setattr(publisher, "TRY_SECONDS", 1.0)
-    monkeypatch.setattr(publisher, "CALL_SECONDS", 3.0)
+    monkeypatch.setattr(transaction, "TRY_SECONDS", 1.0)
+    monkeypatch.setattr(transaction, "CALL_SECONDS", 3.0)
     yield kafka_proxy
     kafka_proxy.heal()
 

@@ -18,13 +18,13 @@ import redis
 from confluent_kafka import KafkaError, Message, Producer
 from pytest_django import Settings
 
-from counter.events import event, marker
-from counter.jobs import FLUSH
-from counter.kafka import REQUESTS, client_config
+from counter.kafka.client import REQUESTS, client_config
+from counter.kafka.requests import event, marker
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from project.celery import app
-from tasks.consolidator import GROUP, SESSION_MS
+from tasks.events.consolidator import GROUP, SESSION_MS
 from tests.checker import Calls, verify
 from tests.conftest import HOME, new_topics
 from tests.faults.tally import Worker

@@ -8,13 +8,13 @@ import pytest
 from pytest_django import Settings
 from redis.exceptions import RedisError
 
-from counter import keys
-from counter.connection import connect
-from counter.layout import spread_over
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.brokers import KafkaAway, StartOver
-from tasks.flush import Flush
+from counter.store import keys
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.store.rebucketing import spread_over
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify
 from tests.cluster import ValkeyCluster, running
 from tests.processes import ServerProcess, wait_until

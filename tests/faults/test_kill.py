@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from counter.connection import connect
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 from tests.checker import verify
 from tests.conftest import empty, new_topics
 from tests.faults.points import Faults

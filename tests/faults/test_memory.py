@@ -7,8 +7,8 @@ import pytest
 import redis
 from redis.exceptions import OutOfMemoryError
 
-from counter.batch import Unavailable
-from tasks.flush import Flush
+from counter.sinks.outcome import Unavailable
+from tasks.publishing.flush import Flush
 from tests.directives import configured, used_memory
 from tests.faults.tally import Tally, Worker
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from counter.jobs import FLUSH, FLUSH_QUEUE
+from counter.task_names import FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.faults.tally import Tally, Worker
 from tests.processes import run, wait_until

@@ -11,8 +11,8 @@ import redis
 from pytest_django import Settings
 
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.flush import Flush
+from counter.store.counts import CountStore
+from tasks.publishing.flush import Flush
 from tests.conftest import HOME
 from tests.processes import ROOT
 from tests.requests_topic import Requests

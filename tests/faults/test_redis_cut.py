@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import redis
 
-from counter.batch import Unavailable
-from counter.batcher import Batcher
-from counter.connection import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
-from counter.nodes import connect_async
-from counter.recorder import Recorder
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess
 from tests.proxy import Cut, Proxy, Towards, proxy_to
@@ -83,7 +83,7 @@ def fault(point: str) -> Fault:
 
 @EVERY_POINT
 async def test_a_batch_of_the_hot_path_counts_once(proxy: Proxy, valkey: redis.Redis, point: str) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     calls = Calls(ok=Counter([0]))
@@ -100,7 +100,7 @@ async def test_a_batch_of_the_hot_path_counts_once(proxy: Proxy, valkey: redis.R
 
 @EVERY_POINT
 def test_a_batch_of_django_counts_once(proxy: Proxy, valkey: redis.Redis, point: str) -> None:
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     recorder.record([0])
     calls = Calls(ok=Counter([0]))
     proxy.rule = rule = fault(point)
@@ -116,7 +116,7 @@ def test_a_batch_of_django_counts_once(proxy: Proxy, valkey: redis.Redis, point:
 
 
 async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: redis.Redis) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(0)
     proxy.hang()
@@ -139,7 +139,7 @@ async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: r
 
 def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy, valkey: redis.Redis) -> None:
     """A client that repeated commands by itself would keep the caller waiting for seconds."""
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     recorder.record([0])
     proxy.hang()
     begin = time.monotonic()
@@ -153,8 +153,8 @@ def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy,
 async def test_a_kill_of_redis_under_load_is_a_slow_ok(
     own_valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counter.delivery.DEADLINE_SECONDS", 30)
-    batcher = Batcher(connect_async)
+    monkeypatch.setattr("counter.sinks.redis.delivery.DEADLINE_SECONDS", 30)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     calls = Calls()
     killing = True

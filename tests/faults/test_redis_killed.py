@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
-from counter.connection import connect, connect_for_accept
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
 from embedded.valkey import Valkey
-from tasks.flush import Flush
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify_waiting
 from tests.faults.tally import Tally
 from tests.load import Load
@@ -33,7 +33,7 @@ def test_no_call_is_lost_by_kills_under_load(own_valkey: ServerProcess) -> None:
 
 
 def test_a_torn_tail_refuses_to_start_with_a_clear_line(own_valkey: ServerProcess) -> None:
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     for id in range(100):
         recorder.record([id])
     own_valkey.kill()

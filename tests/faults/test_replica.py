@@ -10,17 +10,17 @@ import pytest
 import redis
 from django.test import override_settings
 
-from counter.batch import Unavailable
-from counter.batcher import Batcher
-from counter.connection import connect, connect_for_accept
-from counter.layout import misfit, spread_over
 from counter.minute import Minute
-from counter.nodes import connect_async
-from counter.recorder import Recorder
-from counter.store import CountStore
+from counter.sinks.outcome import Unavailable
+from counter.sinks.redis.connections import connect_async
+from counter.sinks.redis.group_commit import GroupCommit
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
+from counter.store.rebucketing import misfit, spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.flush import Flush
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify_waiting
 from tests.processes import ServerProcess, run, wait_until
 from tests.proxy import Cut, Proxy, Towards, proxy_to
@@ -76,7 +76,7 @@ def stopped(process: ServerProcess) -> Iterator[None]:
 
 
 def test_a_failover_loses_no_acknowledged_call(pair: Pair, settings: Any) -> None:
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     calls = Calls()
     for n in range(200):
         recorder.record([n, 7])
@@ -88,7 +88,7 @@ def test_a_failover_loses_no_acknowledged_call(pair: Pair, settings: Any) -> Non
     verify_waiting(calls, pair.client)
 
 
-def _accepts(recorder: Recorder, calls: Calls) -> bool:
+def _accepts(recorder: SyncWriter, calls: Calls) -> bool:
     try:
         recorder.record([1])
     except Unavailable:
@@ -101,7 +101,7 @@ def _accepts(recorder: Recorder, calls: Calls) -> bool:
 @pytest.mark.parametrize("lose_the_connection", [False, True])
 def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connection: bool) -> None:
     """Nor when a batch is repeated over another connection than the one that wrote it."""
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
     recorder.record([1])
     struck: list[int] = []
 
@@ -120,7 +120,7 @@ def test_without_the_replica_no_call_is_acknowledged(pair: Pair, lose_the_connec
 
 
 async def test_the_hot_path_waits_as_well(pair: Pair) -> None:
-    batcher = Batcher(connect_async)
+    batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await batcher.record(1)
     with stopped(pair.replica):
@@ -156,7 +156,7 @@ def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) 
 def test_without_the_replica_nothing_is_published(pair: Pair) -> None:
     """A batch that only the primary has may come back under a later minute, after a failover."""
     store = CountStore(connect())
-    minute = Recorder(connect_for_accept()).record([1]).minute
+    minute = SyncWriter(connect_for_accept()).record([1]).minute
     store.begin_at(minute)
     store.seal(minute)
     with stopped(pair.replica):

@@ -7,11 +7,11 @@ from threading import Thread
 import pytest
 import redis
 
-from counter.connection import connect, connect_for_accept
 from counter.minute import Minute
-from counter.recorder import Recorder
-from counter.store import CountStore
-from tasks.flush import Flush
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect, connect_for_accept
+from counter.store.counts import CountStore
+from tasks.publishing.flush import Flush
 from tests.checker import Calls, verify, verify_waiting
 from tests.faults.tally import Tally
 
@@ -51,7 +51,7 @@ def test_a_minute_of_a_million_calls(tally: Tally, redis_commands: redis.Redis, 
 def test_writers_race_the_seal(tally: Tally, calls: int) -> None:
     """Each call is in the minute that its caller was told, and in no other."""
     told: list[dict[Minute, Calls]] = [{} for _ in range(4)]
-    recorder = Recorder(connect_for_accept())
+    recorder = SyncWriter(connect_for_accept())
 
     def write(seed: int) -> None:
         random = Random(seed)

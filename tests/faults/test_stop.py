@@ -4,7 +4,7 @@ from signal import SIGTERM
 
 import pytest
 
-from counter import keys
+from counter.store import keys
 from tests.conftest import HOME
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker

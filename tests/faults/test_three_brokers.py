@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from counter.store import CountStore
-from tasks import steps
-from tasks.brokers import Fenced, KafkaAway, StartOver
-from tasks.flush import Flush
-from tasks.topics import UNIQUE_COUNTS, create_topics
+from counter.store.counts import CountStore
+from tasks.kafka.errors import Fenced, KafkaAway, StartOver
+from tasks.kafka.topics import UNIQUE_COUNTS, create_topics
+from tasks.publishing import steps
+from tasks.publishing.flush import Flush
 from tests.faults.tally import Tally
 from tests.kafka_cluster import KafkaCluster, running
 from tests.processes import ServerProcess, wait_until

@@ -3,7 +3,7 @@
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
-from tasks.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.faults.tally import Tally, Worker
 from tests.processes import wait_until
 

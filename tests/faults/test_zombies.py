@@ -8,11 +8,11 @@ from signal import SIGCONT, SIGKILL
 
 import pytest
 
-from counter.store import LEASE_SECONDS, Lease
-from tasks import publisher, steps
-from tasks.brokers import Fenced, StartOver
-from tasks.flush import Flush
-from tasks.published_log import PublishedLog
+from counter.store.counts import LEASE_SECONDS, Lease
+from tasks.kafka.errors import Fenced, StartOver
+from tasks.publishing import steps, transaction
+from tasks.publishing.flush import Flush
+from tasks.publishing.published_log import PublishedLog
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker, is_alive
 from tests.processes import wait_until
@@ -111,7 +111,7 @@ def test_a_killed_zombie_is_no_more_than_a_killed_flusher(
 
 @pytest.mark.django_db
 def test_a_transaction_that_timed_out_is_begun_anew(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "TRANSACTION_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(transaction, "TRANSACTION_TIMEOUT_MS", 2_000)
     monkeypatch.setattr(Lease, "extend", lambda self: None)  # or it would stop before it commits
     ended: list[bool] = []
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from counter.accepting import PATH
-from counter.connection import connect
-from counter.reading import PendingMinutes
+from counter.accepting.accept_call import PATH
+from counter.store.clients import connect
+from counter.store.pending import PendingMinutes
 from project.log_bounds import MAX_LINE
 from tests.conftest import HOME, empty
 from tests.fuzz.wire import agree, ask, exchange

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from counter.accepting import PATH, BadCall, parse_call
+from counter.accepting.accept_call import PATH, BadCall, parse_call
 
 SECONDS = 30
 CUT_OFF = 0

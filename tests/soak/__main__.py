@@ -20,9 +20,9 @@ import django
 
 django.setup()
 
-from counter.connection import connect  # noqa: E402  (needs Django's settings)
 from counter.minute import Minute  # noqa: E402
-from counter.sink import is_event_mode  # noqa: E402
+from counter.mode import is_event_mode  # noqa: E402
+from counter.store.clients import connect  # noqa: E402  (needs Django's settings)
 from project.celery import app  # noqa: E402
 from tests.checker import verify  # noqa: E402  (needs Django's settings)
 from tests.load import Load  # noqa: E402

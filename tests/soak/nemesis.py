@@ -13,7 +13,8 @@ import psutil
 import redis
 from redis.exceptions import RedisError
 
-from counter import jobs, keys
+from counter import task_names
+from counter.store import keys
 from tests.cluster import ValkeyCluster
 from tests.proxy import Proxy
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
@@ -189,7 +190,7 @@ class Nemesis:
 
         return [
             Fault("messages", "twenty flush tasks at once", burst, nothing, 0),
-            Fault("messages", "lose all messages", delete(stack.broker, jobs.FLUSH_QUEUE), nothing, 0),
+            Fault("messages", "lose all messages", delete(stack.broker, task_names.FLUSH_QUEUE), nothing, 0),
             Fault("lease", "break the flusher's lease", delete(stack.client, keys.LOCK), nothing, 0),
             Fault("lead", "break the beat's lead", delete(stack.broker, LEAD), nothing, 0),
         ]

@@ -2,13 +2,13 @@
 
 import redis
 
-from counter.event_recorder import EventRecorder
-from counter.keys import WHOLE
 from counter.minute import Minute
-from counter.store import CountStore
-from tasks.flush import Flush
-from tasks.markers import mark
-from tasks.recount import read_ends
+from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store.counts import CountStore
+from counter.store.keys import WHOLE
+from tasks.events.markers import mark
+from tasks.events.recount import read_ends
+from tasks.publishing.flush import Flush
 from tests.processes import wait_until
 from tests.requests_topic import consolidating
 from tests.test_audit import audit
@@ -39,7 +39,7 @@ def audit_all(client: redis.Redis, first: Minute, last: Minute) -> None:
 def plant(client: redis.Redis) -> Minute:
     """A minute that was published with one call more than there were events."""
     store = CountStore(client)
-    minute = EventRecorder().record([ID]).minute
+    minute = SyncProducer().record([ID]).minute
     with consolidating():
         wait_counted(store)
         client.incr(f"{WHOLE.prefix(minute)}{ID}")

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from django.test import override_settings
 
-from counter.connection import connect
-from counter.layout import spread_over
+from counter.store.clients import connect
+from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey

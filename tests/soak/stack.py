@@ -9,14 +9,14 @@ import psutil
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from counter.connection import connect_for_console, connect_to_broker
-from counter.jobs import FLUSH
-from counter.sink import is_event_mode
-from counter.store import CountStore
+from counter.mode import is_event_mode
+from counter.store.clients import connect_for_console, connect_to_broker
+from counter.store.counts import CountStore
+from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
-from tasks.brokers import KafkaAway
-from tasks.topics import create_topics
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import create_topics
 from tests.processes import Process, run, tally, wait_until
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import start_http_server
 
-from counter.exposition import registry
+from counter.monitoring.exposition import registry
 
 PORT = 9464
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from counter.connection import connect
 from counter.management.report import ReportCommand
-from counter.reading import MAX_PAGE, Pending, PendingMinutes
+from counter.store.clients import connect
+from counter.store.pending import MAX_PAGE, Pending, PendingMinutes
 
 ROW = "{:<12}  {:<10}  {:>12}  {:>12}  {:>10}"
 

@@ -5,9 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from counter.connection import connect
-from counter.layout import EventsAreCounted, spread_over
 from counter.management.report import ReportCommand
+from counter.store.clients import connect
+from counter.store.rebucketing import EventsAreCounted, spread_over
 
 
 class Command(ReportCommand):

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from counter.connection import connect
 from counter.management.report import ReportCommand
 from counter.minute import Minute
-from counter.store import CountStore
+from counter.store.clients import connect
+from counter.store.counts import CountStore
 
 MEANING = """\
 From now on {minute} counts as the last published minute, whatever the topic unique-counts says.

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from counter.connection import connect
 from counter.management.report import ReportCommand
-from counter.strays import Stray, Strays
+from counter.store.clients import connect
+from counter.store.orphans import Orphan, Orphans
 
 
 class Command(ReportCommand):
@@ -33,7 +33,7 @@ class Command(ReportCommand):
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """One row a stray."""
-        strays, adopt = Strays(connect()), options["adopt"]
+        strays, adopt = Orphans(connect()), options["adopt"]
         found = [(stray, strays.adopt(stray) if adopt else None) for stray in strays.find()]
         self._stay = bool(found) and not adopt
         facts = [_fact(stray) | ({"counted_in": str(home)} if home else {}) for stray, home in found]
@@ -44,5 +44,5 @@ class Command(ReportCommand):
         return facts, "\n".join([*rows, f"{len(found)} counts that no index knows"])
 
 
-def _fact(stray: Stray) -> dict[str, str | int]:
+def _fact(stray: Orphan) -> dict[str, str | int]:
     return {"minute": str(stray.minute), "id": stray.id, "count": stray.count}

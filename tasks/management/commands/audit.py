@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from counter.minute import Minute
-from tasks.audit import Audit, Difference
-from tasks.brokers import KafkaAway
-from tasks.published_log import NoTopic
-from tasks.records import BadRecord
-from tasks.recount import Advance, CannotTell
+from tasks.events.audit import Audit, Difference
+from tasks.events.recount import Advance, CannotTell
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.published_log import NoTopic
+from tasks.publishing.records import BadRecord
 
 DIFFERENT, CANNOT_TELL = 1, 2
 SHOWN, KEPT = 50, 10_000

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from counter.connection import connect
-from counter.exposition import serve
-from tasks.consolidator import Consolidator
+from counter.monitoring.exposition import serve
+from counter.store.clients import connect
+from tasks.events.consolidator import Consolidator
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from django.core.management.base import BaseCommand, CommandError
 
-from tasks.topics import create_topics
+from tasks.kafka.topics import create_topics
 
 
 class Command(BaseCommand):

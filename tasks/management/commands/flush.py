@@ -5,13 +5,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from counter.connection import connect
 from counter.management.report import ReportCommand
-from counter.reading import PendingMinutes, State
-from counter.store import CountStore
-from tasks.brokers import KafkaAway, StartOver
-from tasks.flush import Flush
-from tasks.watermark import Halt
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.store.pending import PendingMinutes, State
+from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.publishing.checkpoint import Halt
+from tasks.publishing.flush import Flush
 
 PAUSE_SECONDS = 1.0
 """Between two runs: what the first left is another flusher's work."""

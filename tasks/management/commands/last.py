@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from counter.management.report import ReportCommand
-from tasks.brokers import KafkaAway
-from tasks.published_log import NoTopic, PublishedLog
-from tasks.records import BadRecord
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.records import BadRecord
 
 
 class Command(ReportCommand):

@@ -6,12 +6,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from counter.connection import connect
-from counter.kafka import REQUESTS, client_config
-from counter.sink import is_event_mode
-from counter.store import CountStore
-from tasks.brokers import KafkaAway
-from tasks.recount import CannotTell, read_ends
+from counter.kafka.client import REQUESTS, client_config
+from counter.mode import is_event_mode
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from tasks.events.recount import CannotTell, read_ends
+from tasks.kafka.errors import KafkaAway
 
 MEANING = """\
 The topic requests is DELETED, and minutes end by Redis's clock alone again.

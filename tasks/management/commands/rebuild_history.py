@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tasks import history
-from tasks.brokers import KafkaAway
-from tasks.published_log import NoTopic, PublishedLog
-from tasks.records import BadRecord
+from tasks.kafka.errors import KafkaAway
+from tasks.publishing import history
+from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.records import BadRecord
 
 CHUNK = 1000
 

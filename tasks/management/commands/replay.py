@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.brokers import Fenced, KafkaAway, StartOver
+from tasks.events.recount import CannotTell
+from tasks.events.replay import Replay
+from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.management.commands.audit import add_range, counting, minutes
-from tasks.published_log import NoTopic
-from tasks.records import BadRecord
-from tasks.recount import CannotTell
-from tasks.replay import Replay
+from tasks.publishing.published_log import NoTopic
+from tasks.publishing.records import BadRecord
 
 
 class Command(BaseCommand):

@@ -1,0 +1,11 @@
+"""What the console registers with the admin."""
+
+from django.contrib import admin
+
+from console.history import PublishedMinuteAdmin
+from console.panels import beat, events, kafka, redis, workers  # noqa: F401  (each adds its panel)
+from console.pending import PendingMinuteAdmin
+from counter.models import PendingMinute, PublishedMinute
+
+admin.site.register(PendingMinute, PendingMinuteAdmin)
+admin.site.register(PublishedMinute, PublishedMinuteAdmin)

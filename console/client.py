@@ -1,0 +1,13 @@
+"""The console's client of Redis."""
+
+from functools import cache
+
+import redis
+
+from counter.store.clients import connect_for_console
+
+
+@cache
+def client() -> redis.Redis:
+    """The one of this process."""
+    return connect_for_console()

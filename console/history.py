@@ -1,0 +1,157 @@
+"""The published history: to read, to search, to take along."""
+
+import re
+from typing import Any
+
+from django.contrib.admin import ModelAdmin, ShowFacets, display
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.urls import URLPattern, path, reverse
+
+from console.calendar import CalendarQuerySet
+from console.charts import SPANS, chart
+from console.export import lines
+from console.filters import RangeFilter, TrafficFilter, TroubleFilter
+from console.odd_queries import ODD, without_query
+from counter.models import PublishedMinute
+
+_POSITION = re.compile(r"([0-9]+):([0-9]*)")
+MAX_NUMBER = 2**63 - 1
+
+
+class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no generics when it runs
+    """Read-only: the topic is the truth, and `manage.py rebuild_history` makes the rows again."""
+
+    date_hierarchy = "start"
+    ordering = ("-start",)  # as the filters need it: one index for both
+    list_display = ("start_utc", "unique_ids", "calls", "lag", "tries", "position", "published")
+    list_filter = (RangeFilter, TrafficFilter, TroubleFilter)
+    list_per_page = 60  # an hour
+    search_fields = ("minute",)
+    search_help_text = (
+        "A minute or how it begins (202611230801, 2026-11-23 08), an offset (1234),"
+        " or partition:offset (0:1234)."
+    )
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
+    change_list_template = "console/history.html"
+
+    def get_queryset(self, request: HttpRequest) -> CalendarQuerySet:
+        """Newest first."""
+        return CalendarQuerySet(PublishedMinute).order_by("-start")
+
+    @display(description="minute", ordering="start")
+    def start_utc(self, row: PublishedMinute) -> str:
+        """As people write it."""
+        return f"{row.start:%Y-%m-%d %H:%M}"
+
+    @display(description="unique", ordering="unique")
+    def unique_ids(self, row: PublishedMinute) -> str:
+        """With separators."""
+        return f"{row.unique:,}"
+
+    @display(description="total", ordering="total")
+    def calls(self, row: PublishedMinute) -> str:
+        """With separators."""
+        return f"{row.total:,}"
+
+    @display(description="published at", ordering="published_at")
+    def published(self, row: PublishedMinute) -> str:
+        """To the second."""
+        return f"{row.published_at:%m-%d %H:%M:%S}"
+
+    @display(description="lag", ordering="lag_seconds")
+    def lag(self, row: PublishedMinute) -> str:
+        """With its unit."""
+        return f"{row.lag_seconds:,.1f} s"
+
+    @display(description="attempts", ordering="attempts")
+    def tries(self, row: PublishedMinute) -> str:
+        """Where they are known."""
+        return str(row.attempts or "not known")
+
+    @display(description="position", ordering="offset")
+    def position(self, row: PublishedMinute) -> str:
+        """Where its record is."""
+        return f"{row.partition}:{row.offset}"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Under a title of its own: there is nothing to select."""
+        return super().changelist_view(request, {"title": "Published minutes"} | (extra_context or {}))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PublishedMinute], search_term: str
+    ) -> tuple[QuerySet[PublishedMinute], bool]:
+        """As the help text says."""
+        return queryset.filter(_matching(search_term.strip())), False
+
+    def get_urls(self) -> list[URLPattern]:
+        """The charts' data and the export, besides Django's."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("charts/<str:span>/", wrap(self.chart_view), name="charts"),
+            path("export/", wrap(self.export_view), name="export"),
+            *super().get_urls(),
+        ]
+
+    def chart_view(self, request: HttpRequest, span: str) -> JsonResponse:
+        """What the charts of a span draw."""
+        self._check(request)
+        if span not in SPANS:
+            raise Http404
+        return JsonResponse(chart(SPANS[span]))
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows with the same query, all pages of it, as CSV."""
+        self._check(request)
+        try:
+            rows = self.get_changelist_instance(request).get_queryset(request)
+        except ODD as error:
+            return without_query(request, reverse("admin:counter_publishedminute_changelist"), error)
+        return StreamingHttpResponse(
+            lines(rows),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="published-minutes.csv"'},
+        )
+
+    def _check(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+
+def _matching(text: str) -> Q:
+    if not text:
+        return Q()
+    if position := _POSITION.fullmatch(text):
+        partition, offset = position.groups()
+        return _equals("partition", partition) & (_equals("offset", offset) if offset else Q())
+    digits = re.sub(r"[-T: ]", "", text)
+    if not digits.isdecimal():
+        return Q(pk__in=())
+    return Q(minute__startswith=digits) | _equals("offset", digits)
+
+
+def _equals(field: str, number: str) -> Q:
+    return Q(**{field: int(number)}) if int(number[:20]) <= MAX_NUMBER else Q(pk__in=())

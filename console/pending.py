@@ -1,0 +1,151 @@
+"""The pages of the pending minutes: an admin without a table behind it, read live from Redis."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from console import flushing, overview
+from console.client import client
+from console.panels import registry
+from console.query import number
+from console.top import top_of_slice
+from counter.accepting.accept_call import BadCall, parse_id
+from counter.minute import Minute
+from counter.models import PendingMinute, PublishedMinute
+from counter.store.counts import CountStore
+from counter.store.pending import PendingMinutes
+
+PAGE = 50
+"""Ids on a page."""
+
+View = Callable[..., HttpResponse]
+
+
+class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no generics when it runs
+    """To see, and for operators to flush; there is nothing to add, change or delete."""
+
+    def has_flush_permission(self, request: HttpRequest) -> bool:
+        """Whether this user is an operator."""
+        return request.user.has_perm("counter.flush_pendingminute")
+
+    def get_urls(self) -> list[URLPattern]:
+        """The list is the admin's first page; these are the rest of it."""
+        return [
+            path("", self._view(self.list_view), name="counter_pendingminute_changelist"),
+            path("live/", self._view(self.live_view), name="pending_live"),
+            path("panels/<str:name>/", self._view(self.panel_view), name="panel"),
+            path("flush/", self._view(self.flush_view), name="flush"),
+            path("<str:minute>/", self._view(self.minute_view), name="counter_pendingminute_change"),
+            path("<str:minute>/live/", self._view(self.minute_live_view), name="minute_live"),
+            path("<str:minute>/top/", self._view(self.top_view), name="minute_top"),
+        ]
+
+    def _view(self, view: View) -> View:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not self.has_view_permission(request):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return self.admin_site.admin_view(checked)
+
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """The list is on the first page."""
+        return redirect("admin:index")
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """The part of the first page that changes all the time."""
+        return render(request, "console/overview.html", {"overview": overview.look(request.GET)})
+
+    def panel_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """One health panel; may take seconds when its thing is away."""
+        try:
+            level, facts = registry.read(name)
+        except KeyError as error:
+            raise Http404 from error
+        return render(request, "console/panel.html", {"name": name, "level": level, "facts": facts})
+
+    def flush_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a flush, note who did, and go to the first page, which follows it."""
+        if request.method != "POST" or not self.has_flush_permission(request):
+            raise PermissionDenied
+        try:
+            minute = flushing.ask(CountStore(client()))
+        except (OperationalError, RedisError) as error:
+            messages.error(request, f"The flush could not be sent, the broker does not take it: {error}")
+            return redirect("admin:index")
+        LogEntry.objects.create(
+            user_id=request.user.pk or 0,
+            content_type=ContentType.objects.get_for_model(PendingMinute, for_concrete_model=False),
+            object_id=str(minute),
+            object_repr=f"Flush up to {minute}",
+            action_flag=CHANGE,
+            change_message="Asked for a flush.",
+        )
+        query = urlencode({"flush": str(minute), "at": int(time.time())})
+        return redirect(f"{reverse('admin:index')}?{query}")
+
+    def minute_view(self, request: HttpRequest, minute: str) -> HttpResponse:
+        """One minute: its ids and counts, a page of them at a time; `id` looks one up."""
+        return self._minute_page(request, minute, "console/minute.html")
+
+    def minute_live_view(self, request: HttpRequest, minute: str) -> HttpResponse:
+        """The part of that page that changes while the minute is open."""
+        return self._minute_page(request, minute, "console/minute_live.html")
+
+    def _minute_page(self, request: HttpRequest, text: str, template: str) -> HttpResponse:
+        minute, minutes = _minute(text), PendingMinutes(client())
+        context = self.admin_site.each_context(request) | {"minute": minute, "title": f"Minute {minute}"}
+        try:
+            pending = minutes.get(minute)
+            if not pending and template == "console/minute.html":
+                return self._elsewhere(request, minute)
+            page = minutes.counts(minute, number(request.GET, "start") or 0, PAGE)
+            context |= {"page": page, "row": pending and overview.Row(pending)}
+            context |= _search(minutes, minute, request.GET.get("id", "").strip())
+        except RedisError as error:
+            context |= {"verdict": overview.away(error)}
+        return render(request, template, context)
+
+    def _elsewhere(self, request: HttpRequest, minute: Minute) -> HttpResponse:
+        if PublishedMinute.objects.filter(minute=str(minute)).exists():
+            return redirect("admin:counter_publishedminute_change", str(minute))
+        messages.info(request, f"Nothing waits for the minute {minute}: no call was accepted in it.")
+        return redirect("admin:index")
+
+    def top_view(self, request: HttpRequest, minute: str) -> HttpResponse:
+        """The most frequent ids of one slice of the minute, as JSON; ids as text, for JavaScript's sake."""
+        start = number(request.GET, "start") or 0
+        try:
+            slice = top_of_slice(PendingMinutes(client()), _minute(minute), start)
+        except RedisError:
+            return JsonResponse({}, status=503)
+        return JsonResponse({"top": [(str(id), count) for id, count in slice.top], "next": slice.next})
+
+
+def _minute(text: str) -> Minute:
+    try:
+        return Minute.parse(text)
+    except ValueError as error:
+        raise Http404(str(error)) from error
+
+
+def _search(minutes: PendingMinutes, minute: Minute, text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        id = parse_id(text.encode())
+    except BadCall as error:
+        return {"search": text, "problem": str(error)}
+    return {"search": text, "found": id, "count": minutes.count(minute, id)}

@@ -1,0 +1,43 @@
+"""The admin site: Django's own, opening with the pending minutes."""
+
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
+
+from console import overview
+from console.log_ins import Door
+from console.odd_queries import View, forgiving
+from console.panels import registry
+
+
+class Console(AdminSite):
+    """Its first page shows whether counts flow, what waits, and what to do; to those who may see it."""
+
+    site_header = "Tally"
+    site_title = "Tally"
+    index_title = "Pending minutes"
+    index_template = "console/index.html"
+    site_url = None
+    _door = Door()
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Every page but the log-in: for those who may see it, and whatever its query."""
+        return super().admin_view(forgiving(view), cacheable)
+
+    async def login(  # type: ignore[override]  # Django runs either
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """Those who send a password wait for it beside all other requests."""
+        view = partial(super().login, request, extra_context)
+        return await (self._door.answer(view) if request.method == "POST" else sync_to_async(view)())
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Django's index to everyone else."""
+        context = dict(extra_context or {})
+        if request.user.has_perm("counter.view_pendingminute"):
+            context |= {"overview": overview.look(request.GET), "panels": registry.names()}
+        return super().index(request, context)

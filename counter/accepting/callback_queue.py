@@ -1,0 +1,108 @@
+"""CallbackQueue: from an accept call with an `endpoint` to the task that calls it.
+
+The answer must not wait for the broker, so a thread hands the tasks over. A flood is shed at two bounds:
+the tasks that wait in this process, and those that wait in Redis.
+"""
+
+import queue
+import threading
+from contextlib import suppress
+from contextvars import Context, copy_context
+
+import redis
+import structlog
+from celery import current_app
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from counter.minute import Minute
+from counter.store.clients import TIMEOUT_SECONDS
+from counter.task_names import CALLBACK, CALLBACK_QUEUES, callback_queue
+from counter.telemetry import metrics
+
+logger = structlog.get_logger(__name__)
+
+UNACKNOWLEDGED = "unacked"
+"""Where the broker keeps what a worker has taken, retries with a countdown among them."""
+
+MAX_HERE = 1000
+MAX_MESSAGE = 5_000
+"""Bytes of Redis for a task with the longest endpoint there may be, its trace and its request's id."""
+
+MAX_QUEUED = 10_000_000 // MAX_MESSAGE
+"""10 MB of Redis, whatever endpoints callers name."""
+
+MAX_IN_ONE = MAX_QUEUED // 4
+"""For the hosts of one queue: one with many calls leaves room for the others."""
+
+EXPIRES_SECONDS = 600
+"""The number is of interest while the minute is young."""
+
+STOP_SECONDS = 2.0
+
+
+class CallbackQueue:
+    """Thread-safe. Its thread starts with the first call, so that it is made after any fork."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
+        self._broker = redis.Redis.from_url(
+            settings.CELERY_BROKER_URL,
+            **settings.CELERY_BROKER_USE_SSL,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
+        self._start = threading.Lock()
+
+    def put(self, endpoint: str, minute: Minute) -> None:
+        """Have `endpoint` told the unique count of `minute`, if there is room. Returns at once."""
+        with self._start:
+            if not self._thread.ident:
+                self._thread.start()
+        try:
+            self._waiting.put_nowait((copy_context(), endpoint, minute))
+        except queue.Full:
+            metrics.CALLBACKS.labels("shed").inc()
+
+    def stop(self) -> None:
+        """Hand over what waits, as far as that goes quickly."""
+        if self._thread.ident:
+            with suppress(queue.Full):
+                self._waiting.put(None, timeout=STOP_SECONDS)
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while item := self._waiting.get():
+            context, endpoint, minute = item
+            try:
+                is_sent = context.run(self._send, endpoint, minute)  # the request's id and trace go with it
+            except Exception:  # whatever the broker's client raises
+                is_sent = False
+                logger.debug("the broker takes no callback", exc_info=True)
+            if not is_sent:
+                metrics.CALLBACKS.labels("shed").inc()
+
+    def _send(self, endpoint: str, minute: Minute) -> bool:
+        queued, all_queued = self._queued(endpoint)
+        if queued >= MAX_IN_ONE or all_queued >= MAX_QUEUED:
+            return False
+        current_app.send_task(
+            CALLBACK,
+            args=[endpoint, str(minute)],
+            argsrepr="",  # or the endpoint would be in it twice
+            expires=EXPIRES_SECONDS,
+            retry=False,
+        )
+        return True
+
+    def _queued(self, endpoint: str) -> tuple[int, int]:
+        """How many wait in the endpoint's queue, and how many in all, with those that workers have."""
+        with self._broker.pipeline(transaction=False) as pipe:
+            for name in CALLBACK_QUEUES:
+                pipe.llen(name)
+            pipe.hlen(UNACKNOWLEDGED)
+            lengths = pipe.execute()
+        return lengths[CALLBACK_QUEUES.index(callback_queue(endpoint))], sum(lengths)

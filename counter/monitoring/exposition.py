@@ -1,0 +1,110 @@
+"""What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from counter.metric_files import FilesCollector
+from counter.minute import SECONDS
+from counter.store import keys
+from counter.store.clients import connect_for_console, connect_to_broker, masters
+from counter.store.counts import CountStore
+from counter.store.pending import PendingMinutes, State
+
+
+def registry() -> CollectorRegistry:
+    """A new one; it looks when it is scraped."""
+    made = CollectorRegistry()
+    made.register(FilesCollector(Path(settings.METRICS_FOLDER)))
+    made.register(RedisCollector(connect_for_console()))
+    return made
+
+
+def scrape() -> bytes:
+    """Everything, in Prometheus's text format."""
+    return generate_latest(registry())
+
+
+def serve() -> None:
+    """Tell it on METRICS_PORT, where one is set, from a thread as long as this process lives."""
+    if settings.METRICS_PORT:
+        start_http_server(settings.METRICS_PORT, registry=registry())
+
+
+class RedisCollector(Collector):
+    """Gauges of what waits, and of the Redis it waits in. With Redis away, `tally_redis_up 0` alone."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._broker = connect_to_broker()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is depends on Redis, and registering must not wait for it."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Look once."""
+        try:
+            seen = {**self._waiting(), **self._server()}
+        except RedisError:
+            seen = {}
+        yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
+        for name, (help, value) in seen.items():
+            yield GaugeMetricFamily(f"tally_{name}", help, float(value))
+        with suppress(RedisError):
+            yield from self._partitions()
+
+    def _partitions(self) -> Iterator[Metric]:
+        """In event mode: how far each partition of `requests` has been counted."""
+        store, label = CountStore(self._redis), ["partition"]
+        behind = GaugeMetricFamily(
+            "tally_partition_behind_seconds", "Since the append time that it has been read to", labels=label
+        )
+        offset = GaugeMetricFamily(
+            "tally_partition_next_offset", "Up to which its events are counted", labels=label
+        )
+        now = store.now()
+        for partition, positions in store.progress().positions().items():
+            last = min(positions, key=lambda position: position.next)
+            behind.add_metric([str(partition)], max(0.0, now - last.time / 1000))
+            offset.add_metric([str(partition)], last.next)
+        yield behind
+        yield offset
+
+    def _waiting(self) -> dict[str, tuple[str, float]]:
+        pending = PendingMinutes(self._redis).list()
+        oldest = max((each.age_seconds for each in pending if each.state is not State.OPEN), default=SECONDS)
+        return {
+            "pending_minutes": ("Minutes that have data in Redis, the open one too", len(pending)),
+            "pending_ids": ("Their distinct ids", sum(each.unique for each in pending)),
+            "oldest_closed_seconds": (
+                "Since the end of the oldest one that is over",
+                max(0.0, oldest - SECONDS),
+            ),
+            "publishing_halted": ("Whether publishing has stopped", bool(CountStore(self._redis).halted())),
+            "beat_up": ("Whether a beat leads and ticks", bool(self._broker.exists(keys.BEAT))),
+        }
+
+    def _server(self) -> dict[str, tuple[str, float]]:
+        nodes = [(node.info("memory"), node.info("persistence")) for node in masters(self._redis)]
+        fullest, _ = max(nodes, key=lambda node: node[0]["used_memory"] / (node[0]["maxmemory"] or inf))
+        return {
+            "redis_memory_bytes": ("Memory that Redis uses, or the fullest node", fullest["used_memory"]),
+            "redis_memory_max_bytes": ("Its maxmemory, 0 for none", fullest["maxmemory"]),
+            "redis_append_only_ok": (
+                "Whether the append-only file is on and can be written",
+                all(p["aof_enabled"] and p["aof_last_write_status"] == "ok" for _, p in nodes),
+            ),
+            "redis_noeviction": (
+                "Whether counts are never evicted",
+                all(memory["maxmemory_policy"] == "noeviction" for memory, _ in nodes),
+            ),
+        }

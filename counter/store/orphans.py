@@ -1,0 +1,109 @@
+"""Orphans: counts in Redis that no index knows, so that the flush would leave them behind.
+
+There are none unless something other than Tally wrote to its Redis, or Redis lost a part of its file.
+Looking for them takes a SCAN over all keys, which is why nothing but an operator's command does it.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+
+from counter.ids import MAX_ID, MIN_ID
+from counter.minute import Minute
+from counter.store.counts import CountStore
+from counter.store.keys import Bucket
+from counter.store.pending import MAX_PAGE, PendingMinutes
+from counter.store.script import Script
+
+_NAME = re.compile(r"(\{b[0-9]+\}|)([0-9]{12})_(0|-?[1-9][0-9]*)").fullmatch
+_SEALED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A count without an index."""
+
+    bucket: Bucket
+    minute: Minute
+    id: int
+    count: int
+
+
+class Orphans:
+    """See the module. `client` must return bytes, not str; it may repeat commands."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._buckets = {bucket.tag: bucket for bucket in CountStore(client).learn()}
+        self._adopt = client.register_script(Script("adopt").text)
+
+    def find(self) -> Iterator[Orphan]:
+        """All there are, minute by minute; right also while calls are accepted and minutes published."""
+        # First the counts, then the indexes: an id is in its index as soon as it has a count.
+        for (minute, tag), ids in sorted(self._counted().items()):
+            bucket = self._buckets[tag]
+            ids.difference_update(self._indexed(bucket, minute))
+            names = sorted(ids)
+            for start in range(0, len(names), MAX_PAGE):
+                yield from self._existing(bucket, minute, names[start : start + MAX_PAGE])
+
+    def adopt(self, stray: Orphan) -> Minute:
+        """Give the stray to its minute, or where that is sealed to the present one; which one it was."""
+        bucket = stray.bucket
+        while True:
+            minute = self._home(stray)
+            names = [
+                bucket.sealed,
+                bucket.pending,
+                f"{bucket.prefix(stray.minute)}{stray.id}",
+                bucket.ids(minute),
+                bucket.stats(minute),
+                f"{bucket.prefix(minute)}{stray.id}",
+                bucket.ids(stray.minute),
+                bucket.stats(stray.minute),
+            ]
+            (count,) = self._adopt(keys=names, args=[str(minute), str(stray.minute), stray.id])
+            if count != _SEALED:
+                return minute
+
+    def _counted(self) -> dict[tuple[Minute, str], set[int]]:
+        """The ids of each minute and bucket that have a count."""
+        found: dict[tuple[Minute, str], set[int]] = defaultdict(set)
+        for name in self._redis.scan_iter("*[0-9]_*", count=MAX_PAGE, _type="string"):
+            parts = _NAME(cast("bytes", name).decode(errors="replace"))
+            if not parts or parts[1] not in self._buckets:
+                continue
+            try:
+                minute, id = Minute.parse(parts[2]), int(parts[3])
+            except ValueError:
+                continue
+            if MIN_ID <= id <= MAX_ID:
+                found[minute, parts[1]].add(id)
+        return found
+
+    def _indexed(self, bucket: Bucket, minute: Minute) -> Iterator[int]:
+        """The ids that the flush will find; it looks for pending minutes alone."""
+        pending = PendingMinutes(self._redis, [bucket])
+        start: int | None = 0 if pending.get(minute) else None
+        while start is not None:
+            page = pending.counts(minute, start)
+            yield from (id for id, _ in page.counts)
+            start = page.next
+
+    def _existing(self, bucket: Bucket, minute: Minute, ids: list[int]) -> Iterator[Orphan]:
+        """Without those that were settled meanwhile, and what is no count."""
+        values = self._redis.mget([f"{bucket.prefix(minute)}{id}" for id in ids])
+        for id, value in zip(ids, values, strict=True):
+            if value and value.isdigit() and int(value):
+                yield Orphan(bucket, minute, id, int(value))
+
+    def _home(self, stray: Orphan) -> Minute:
+        store = CountStore(self._redis, [stray.bucket])
+        now, sealed = Minute.at(store.now()), store.sealed()
+        present = max(now, sealed + 1) if sealed else now
+        is_free = stray.minute <= present and (not sealed or stray.minute > sealed)
+        return stray.minute if is_free else present

@@ -1,0 +1,137 @@
+"""What people may read of the minutes that wait in Redis, as it stands at this moment.
+
+Nothing here writes, and no command is longer than a chunk: reading never keeps a caller waiting. While the
+flush settles a minute its ids go away, in order of arrival; then a reader sees those that are left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+import redis
+
+from counter.minute import Minute
+from counter.store.counts import CHUNK, CountStore, Stats
+from counter.store.keys import Bucket
+from counter.store.script import Script
+
+MAX_PAGE = CHUNK
+"""Ids or minutes that one call reads."""
+
+_STRIDE = 2**40
+"""Between the positions of two buckets: more than the ids of a minute in one of them."""
+
+
+class State(StrEnum):
+    """How far a pending minute has come."""
+
+    OPEN = "open"
+    """Calls are counted in it."""
+    CLOSED = "closed"
+    """It is over, and waits for the flush."""
+    PUBLISHING = "publishing"
+    """It is sealed in every bucket: no call can land in it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A minute that has data in Redis."""
+
+    minute: Minute
+    state: State
+    unique: int
+    total: int
+    age_seconds: float
+    """Since the minute began, by Redis's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some ids of a minute with their counts, bucket by bucket in order of arrival."""
+
+    counts: list[tuple[int, int]]
+    next: int | None
+    """Where the next page starts; None after the last id that there is now."""
+
+
+class PendingMinutes:
+    """See the module. `client` must return bytes, not str; it may repeat commands.
+
+    Without a word about buckets they are all that there ever were.
+    """
+
+    def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
+        self._redis = client
+        self._store = CountStore(client, buckets)
+        self._page = client.register_script(Script("page").text)
+
+    def list(
+        self, since: str = "-inf", until: str = "+inf", limit: int = MAX_PAGE, *, newest_first: bool = False
+    ) -> list[Pending]:
+        """At most `limit` of the minutes from `since` to `until`, oldest first unless told otherwise.
+
+        Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
+        """
+        buckets, now = self._store.learn(), self._store.now()
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in buckets:
+                pipe.get(bucket.sealed)
+                if newest_first:
+                    pipe.zrevrangebyscore(bucket.pending, until, since, start=0, num=limit)
+                else:
+                    pipe.zrangebyscore(bucket.pending, since, until, start=0, num=limit)
+            found = pipe.execute()
+        sealed = min(text or b"" for text in found[::2])
+        members = sorted(set(chain.from_iterable(found[1::2])), reverse=newest_first)[:limit]
+        minutes = [Minute.parse(member) for member in members]
+        return [
+            _pending(minute, stats, now, Minute.parse(sealed) if sealed else None)
+            for minute, stats in zip(minutes, self._store.stats(minutes), strict=True)
+            if stats.total  # or it was settled meanwhile
+        ]
+
+    def waiting(self) -> int:
+        """How many minutes have data and are over: closed, or sealed already."""
+        closed = Minute.at(self._store.now()) - 1
+        last = max(closed, self._store.sealed() or closed)
+        return len(self._store.pending(last))
+
+    def get(self, minute: Minute) -> Pending | None:
+        """This minute; None when it has no data here, because it is published or nothing was accepted."""
+        return next(iter(self.list(str(minute), str(minute))), None)
+
+    def counts(self, minute: Minute, start: int = 0, limit: int = MAX_PAGE) -> Page:
+        """(id, count) of at most `limit` ids, 1 to MAX_PAGE, from `start` on: 0, or the `next` of a page.
+
+        What a page has of one bucket is of one moment. Counts of an open minute grow between two pages, and
+        new ids come at the end of their bucket.
+        """
+        begin, position = divmod(start, _STRIDE)
+        counts: list[tuple[int, int]] = []
+        for number, bucket in enumerate(self._store.buckets[begin:], begin):
+            names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
+            first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
+            counts += [(int(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
+            if len(counts) == limit:
+                return Page(counts, number * _STRIDE + first + len(ids))
+            position = 0
+        return Page(counts, None)
+
+    def count(self, minute: Minute, id: int) -> int:
+        """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in self._store.buckets:
+                pipe.get(f"{bucket.prefix(minute)}{id}")
+            return sum(int(value or 0) for value in pipe.execute())
+
+
+def _pending(minute: Minute, stats: Stats, now: float, sealed: Minute | None) -> Pending:
+    age = max(0.0, now - minute.start.timestamp())
+    return Pending(minute, _state(minute, now, sealed), stats.unique, stats.total, age)
+
+
+def _state(minute: Minute, now: float, sealed: Minute | None) -> State:
+    if sealed and minute <= sealed:
+        return State.PUBLISHING
+    return State.CLOSED if minute.is_closed(now) else State.OPEN

@@ -1,0 +1,116 @@
+"""Callbacks: after an accept call with an `endpoint`, that url is told the minute's unique count."""
+
+import asyncio
+import json
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+from celery import Task, shared_task
+from celery.utils.time import get_exponential_backoff_interval
+
+from counter.minute import Minute
+from counter.models import PublishedMinute
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.task_names import CALLBACK
+from counter.telemetry import metrics
+from tasks.callbacks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
+from tasks.signing import signed
+
+logger = structlog.get_logger(__name__)
+
+CALL_SECONDS = 10.0
+"""From connecting to the head of the answer, however slowly it comes."""
+
+STEP_SECONDS = 5.0
+"""Connecting, and each wait for more of the answer."""
+
+MAX_RETRIES = 5
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 4, 120
+
+
+class Unanswered(Exception):
+    """The endpoint could not be reached, or has a fault of its own: it may be better later."""
+
+
+def post(endpoint: str, body: dict[str, object], resolver: Resolver = resolve) -> int:
+    """POST the body once; the status of the answer, which is below 500.
+
+    No redirect is followed, and nothing of the answer is read but its head. Raises Unanswered where another
+    try may help, Refused where none may be made.
+    """
+    try:
+        url = httpx.URL(endpoint)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        address = checked_address(url.raw_host.decode(), port, resolver)
+        status = asyncio.run(_post(url, address, body))
+    except httpx.InvalidURL as error:
+        raise Refused(str(error)) from error
+    except (httpx.HTTPError, TimeoutError, Unresolved) as error:
+        raise Unanswered(f"{type(error).__name__} {error}") from error
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unanswered(f"status {status}")
+    return status
+
+
+async def _post(url: httpx.URL, address: str, body: dict[str, object]) -> int:
+    """To the address that was checked; the name stays in `Host` and in the certificate's check."""
+    content = json.dumps(body).encode()
+    headers = {
+        "Host": url.netloc.decode(),
+        "User-Agent": "Tally",
+        "Content-Type": "application/json",
+        **signed(content),
+    }
+    to_address = url.copy_with(host=address)
+    names = {"sni_hostname": url.raw_host.decode()}
+    limits = {"timeout": STEP_SECONDS, "trust_env": False, "follow_redirects": False}
+    async with asyncio.timeout(CALL_SECONDS), httpx.AsyncClient(**limits) as client:  # type: ignore[arg-type]
+        request = client.build_request(
+            "POST", to_address, content=content, headers=headers | signed(content), extensions=names
+        )
+        answer = await client.send(request, stream=True)
+        await answer.aclose()
+        return answer.status_code
+
+
+@shared_task(name=CALLBACK, bind=True, max_retries=MAX_RETRIES)
+def call_endpoint(task: Task[[str, str], None], endpoint: str, minute: str) -> None:
+    """Tell `endpoint` how many unique ids the minute has now. It may be told more than once."""
+    unique = _unique(Minute.parse(minute))
+    try:
+        status = post(endpoint, {"minute": minute, "unique": unique})
+    except Refused as error:
+        _log("refused", endpoint, minute, error)
+    except Unanswered as error:
+        if task.request.retries == MAX_RETRIES:
+            _log("failed", endpoint, minute, error)
+            return
+        _log("retried", endpoint, minute, error)
+        countdown = get_exponential_backoff_interval(
+            BACKOFF_SECONDS, task.request.retries, MAX_BACKOFF_SECONDS, full_jitter=True
+        )
+        raise task.retry(countdown=countdown) from error
+    else:
+        _log(f"{status // 100}xx", endpoint, minute, status)
+
+
+def _unique(minute: Minute) -> int:
+    """Of this moment, from Redis; once that is settled, the number that was published."""
+    (stats,) = CountStore(connect()).stats([minute])
+    if stats.total:
+        return stats.unique
+    row = PublishedMinute.objects.filter(minute=str(minute)).first()
+    return row.unique if row else 0
+
+
+def _log(outcome: str, endpoint: str, minute: str, what: object) -> None:
+    metrics.CALLBACKS.labels(outcome).inc()
+    logger.info("callback", outcome=outcome, host=_host(endpoint), minute=minute, answer=str(what))
+
+
+def _host(endpoint: str) -> str:
+    """All of the url that a log may hold: path and query of many a webhook are its password."""
+    return urlsplit(endpoint).netloc.rpartition("@")[2]

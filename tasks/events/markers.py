@@ -1,0 +1,73 @@
+"""Markers: the records that show an idle partition of `requests` that a minute is over."""
+
+import logging
+import time
+
+from celery import shared_task
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from redis.exceptions import RedisError
+
+from counter.kafka.client import REQUESTS
+from counter.kafka.requests import marker, producer_config
+from counter.minute import Minute
+from counter.mode import is_event_mode
+from counter.store.clients import connect
+from counter.store.counts import CountStore
+from counter.task_names import MARK
+
+logger = logging.getLogger(__name__)
+
+EARLY_SECONDS = 5
+"""A tick this much before the minute's end was meant for it."""
+
+ASK_SECONDS = 5.0
+TIMEOUT_MS = 5_000
+
+
+class NotMarked(Exception):
+    """Some partition got no marker: it waits for its next event, or for the next minute's marker."""
+
+
+def mark(minute: Minute) -> None:
+    """Append a marker to every partition, each with an append time in this minute or later.
+
+    Where a broker's clock is a little behind, its partitions get another one. Raises NotMarked.
+    """
+    times: dict[int, int] = {}
+    errors: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error:
+            errors.append(error)
+        else:
+            times[message.partition() or 0] = message.timestamp()[1]
+
+    start = minute.start.timestamp()
+    try:
+        producer = Producer(producer_config() | {"message.timeout.ms": TIMEOUT_MS, "linger.ms": 0})
+        left = set(producer.list_topics(REQUESTS, timeout=ASK_SECONDS).topics[REQUESTS].partitions)
+        while left:
+            for partition in left:
+                producer.produce(REQUESTS, marker(minute), partition=partition, on_delivery=delivered)
+            producer.flush()
+            if errors:
+                raise NotMarked(errors[0].str())
+            left = {partition for partition in left if times[partition] < start * 1000}
+            behind = max((start - times[partition] / 1000 for partition in left), default=0.0)
+            if behind > EARLY_SECONDS:
+                raise NotMarked(f"a broker's clock is {behind:.0f} seconds behind")
+            time.sleep(behind)
+    except KafkaException as error:
+        raise NotMarked(error.args[0].str()) from error
+
+
+@shared_task(name=MARK)
+def mark_minute() -> None:
+    """The tick of event mode: let every partition see that the last minute is over."""
+    store = CountStore(connect())
+    try:
+        store.learn()
+        if is_event_mode() or store.event_buckets():
+            mark(Minute.at(store.now() + EARLY_SECONDS))
+    except (NotMarked, RedisError) as error:
+        logger.warning("no marker: %s", error)

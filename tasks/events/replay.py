@@ -1,0 +1,62 @@
+"""The replay: minutes counted again from the events, into topics of other names.
+
+Each minute is one transaction, and a reader of the new topics is promised what one of the old ones is. A
+replay that was broken off goes on behind the last minute that is there.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from counter.minute import Minute
+from tasks.events.recount import Advance, Reader, Recount
+from tasks.kafka.topics import create_topics
+from tasks.publishing.published_log import PublishedLog
+from tasks.publishing.records import UniqueCount
+from tasks.publishing.transaction import Transaction
+
+
+class Replay:
+    """Of the minutes from `first` through `last`, into `<prefix>unique-counts` and `<prefix>id-counts`.
+
+    Raises CannotTell, KafkaAway, StartOver, or Fenced by another replay with this prefix.
+    """
+
+    def __init__(self, first: Minute, last: Minute, prefix: str) -> None:
+        self._prefix = prefix
+        self._last = last
+        done = None
+        if not create_topics(prefix):  # new ones are empty
+            with PublishedLog(prefix) as log:
+                done = log.last()
+        self._first = max(first, done.record.minute + 1) if done else first
+        self._reader = Reader(self._first, last)
+
+    def records(self) -> int:
+        """How many events there are to read, about."""
+        return self._reader.records() if self._first <= self._last else 0
+
+    def run(self, advance: Advance) -> Iterator[Minute]:
+        """The minutes, as they are committed."""
+        if self._first > self._last:
+            return
+        with Recount() as tally, PublishedLog(self._prefix) as log:
+            self._reader.read(tally, advance)
+            self._reader.close()
+            for minute in self._first.through(self._last):
+                with Transaction(lambda: None, self._prefix) as transaction:
+                    transaction.init()
+                    done = log.last()
+                    if not done or done.record.minute < minute:
+                        self._publish(transaction, tally, minute)
+                yield minute
+
+    @staticmethod
+    def _publish(transaction: Transaction, tally: Recount, minute: Minute) -> None:
+        transaction.begin()
+        if settings.PUBLISH_ID_COUNTS:
+            for counts in tally.counts(minute):
+                transaction.add_id_counts(minute, counts)
+        transaction.add_unique_count(UniqueCount(minute, tally.stats(minute), datetime.now(UTC)))
+        transaction.commit()

@@ -1,0 +1,246 @@
+"""The flush: every closed minute from Redis to Kafka, exactly once, in order, without gaps.
+
+The output topic is the truth: its last committed record says which minute was published last. A crash
+anywhere is healed by running this again from 1, and nothing else decides anything.
+
+1   lock       one flusher at a time; not getting the lease, or losing it, is a normal return
+2   init       a new producer, init_transactions(): fences every older one, resolves its open transaction
+3   last       the last committed record of unique-counts -> the watermark, the minute W
+4   raise      tally:sealed = max(tally:sealed, W)
+5   leftovers  pending minutes <= W are already published: settle them (6e)
+6   the minutes W+1 ... the last that is over (tasks/publishing/watermark.py; further, if further ones are
+    sealed) in order, idle ones too, several to a transaction where there is a backlog:
+6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
+6b  publish    begin; id-counts in chunks; the unique-counts record; commit
+6c  read back  the committed records are these; anything else: start over at 2, delete nothing
+6d  record     PublishedMinute rows: history for people, never the truth
+6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
+7   unlock     let the next one in
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from celery import Task, shared_task
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from counter.minute import Minute
+from counter.store.clients import connect
+from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
+from counter.task_names import FLUSH
+from tasks import metrics
+from tasks.kafka.errors import Fenced, KafkaAway, StartOver
+from tasks.publishing import history
+from tasks.publishing.checkpoint import Halt, find_watermark
+from tasks.publishing.published_log import NoTopic, Published, PublishedLog
+from tasks.publishing.records import BadRecord, UniqueCount
+from tasks.publishing.steps import step
+from tasks.publishing.transaction import Transaction
+from tasks.publishing.watermark import find_closing
+
+logger = structlog.get_logger(__name__)
+
+MAX_MINUTES = 240
+"""Minutes in one transaction: a day's backlog drains in a few, and a crash repeats little."""
+
+MAX_IDS = 500_000
+"""Ids in one transaction of several minutes: about a second's work."""
+
+MAX_STARTS = 3
+"""Transactions in a row that come to nothing, before the task backs off."""
+
+BUDGET_SECONDS = 240
+"""After this the rest of a backlog goes to a task of its own: far below the broker's visibility timeout."""
+
+MAX_RETRIES = 5
+FIRST_RETRY_SECONDS = 1
+"""Doubled each time: together the retries reach to the next tick, which begins anew."""
+
+EARLY_SECONDS = 5
+"""A tick this much before the minute's end was meant for it: the clocks of beat and Redis differ a little."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did, and when to look again before the next tick."""
+
+    published: list[Minute] = field(default_factory=list)
+    again_in: timedelta | None = None
+
+
+class Flush:
+    """One run of the protocol. Use it once, in one thread."""
+
+    def __init__(self, store: CountStore) -> None:
+        self._store = store
+        self._lease: Lease = store.lease()
+        self._report = Report()
+
+    def run(self) -> Report:
+        """Publish and settle all that is closed.
+
+        Raises Halt where that is not safe; KafkaAway, StartOver or RedisError where it did not work this
+        time. Whatever is raised, running it again is right.
+        """
+        with step("1.lock"):
+            if not self._lease.take():
+                # Its holder does the work, or is dead: then look again when its lease has run out.
+                self._report.again_in = self._lease.remaining()
+                return self._report
+        try:
+            self._drain()
+        except (LeaseLost, Fenced) as overtaken:
+            metrics.FLUSHES.labels("overtaken").inc()
+            metrics.OVERTAKEN.labels("fenced" if isinstance(overtaken, Fenced) else "lease_lost").inc()
+            logger.info("another flusher has taken over", error=str(overtaken))
+        except (CorruptMinute, BadRecord, NoTopic) as error:
+            raise Halt(str(error)) from error
+        finally:
+            with step("7.unlock"):
+                self._lease.release()
+        return self._report
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + BUDGET_SECONDS
+        starts = 0
+        while time.monotonic() < deadline:
+            try:
+                left = self._turn()
+                starts = 0
+            except StartOver as error:
+                starts += 1
+                metrics.RETRIES.labels("transaction").inc()
+                if starts == MAX_STARTS:
+                    raise
+                logger.warning("starting over", error=str(error))
+                continue
+            if not left:
+                self._report.again_in = self._until_next()
+                return
+        self._report.again_in = timedelta(0)
+
+    def _until_next(self) -> timedelta | None:
+        """To the end of the present minute, when that is near."""
+        with step("7.clock"):
+            now = self._store.now()
+        remaining = Minute.at(now).end - now
+        return timedelta(seconds=remaining) if remaining < EARLY_SECONDS else None
+
+    def _turn(self) -> bool:
+        """Steps 2 to 6 for one transaction; whether a closed minute is left."""
+        with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
+            with step("2.init"):
+                transaction.init()
+            with step("3.last"):
+                self._store.learn()
+                watermark = find_watermark(self._store, log)
+            if not watermark:
+                return False
+            with step("4.raise"):
+                self._store.seal(watermark)
+            with step("5.leftovers"):
+                for minute in self._store.pending(watermark):
+                    self._settle(minute)
+            with step("6.closed"):
+                self._closing = find_closing(self._store, log)
+                last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
+            if last == watermark:
+                return False
+            return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
+
+    def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
+        """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
+        with step("6a.seal"):
+            self._store.seal(last)
+            stats = self._stats(first, last)
+            attempt = self._store.attempt(first)
+        with step("6b.begin"):
+            transaction.begin()
+        records = [self._add(transaction, minute, of) for minute, of in stats]
+        with step("6b.commit"):
+            offsets = transaction.commit()
+        with step("6c.read_back"):
+            published = self._read_back(log, offsets, records)
+        with step("6c.published"):
+            self._store.published()
+        with step("6d.record"):
+            history.record(published, attempt)
+        for record in records:
+            self._report.published.append(record.minute)
+            if record.stats.total:
+                self._settle(record.minute)
+        return records[-1].minute < last
+
+    def _stats(self, first: Minute, last: Minute) -> list[tuple[Minute, Stats]]:
+        """The sealed minutes that go together, with their stats: at least one, of MAX_IDS ids at most."""
+        pending = [minute for minute in self._store.pending(last) if minute >= first]
+        known = dict(zip(pending, self._store.stats(pending), strict=True))
+        chosen: list[tuple[Minute, Stats]] = []
+        ids = 0
+        for minute in first.through(last):
+            stats = known.get(minute, Stats())
+            ids += stats.unique
+            if chosen and ids > MAX_IDS:
+                break
+            if stats.total:
+                self._store.check(minute, stats)
+            chosen.append((minute, stats))
+        return chosen
+
+    def _add(self, transaction: Transaction, minute: Minute, stats: Stats) -> UniqueCount:
+        """6b for one minute: its id-counts, then its record."""
+        if settings.PUBLISH_ID_COUNTS and stats.total:
+            with step("6b.id_counts"):
+                self._add_id_counts(transaction, minute, stats)
+        with step("6b.unique_count"):
+            partitions = self._closing.partitions if minute <= self._closing.minute else 0
+            record = UniqueCount(minute, stats, datetime.now(UTC), partitions)
+            transaction.add_unique_count(record)
+        return record
+
+    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> None:
+        unique = total = 0
+        for counts in self._store.counts(minute):
+            transaction.add_id_counts(minute, counts)
+            unique += len(counts)
+            total += sum(count for _, count in counts)
+        if Stats(unique, total) != stats:
+            raise CorruptMinute(f"minute {minute} has counts of {unique}/{total} and {stats}")
+
+    def _read_back(
+        self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
+    ) -> list[Published]:
+        published = list(log.since(offsets[0]))
+        if [(p.record.minute, p.record.stats) for p in published] != [(r.minute, r.stats) for r in records]:
+            raise StartOver("the topic does not end with what was committed")
+        return published
+
+    def _settle(self, minute: Minute) -> None:
+        with step("6e.settle"):
+            for _ in self._store.settle(minute):
+                self._lease.extend()
+
+
+@shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)
+def flush_closed_minutes(task: Task[[], None]) -> None:
+    """Drain every closed minute. Takes no arguments: a lost, doubled or late message changes nothing."""
+    store = CountStore(connect())
+    try:
+        report = Flush(store).run()
+    except Halt as halt:
+        metrics.FLUSHES.labels("halted").inc()
+        logger.error("publishing has stopped", error=str(halt))
+        store.halt(str(halt))
+        return
+    except (KafkaAway, StartOver, RedisError) as error:
+        metrics.FLUSHES.labels("failed").inc()
+        metrics.RETRIES.labels("redis" if isinstance(error, RedisError) else "kafka").inc()
+        logger.warning("the flush did not get through", error=str(error))
+        raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
+    if report.published:
+        metrics.FLUSHES.labels("published").inc()
+    if report.again_in is not None and not task.request.retries:
+        raise task.retry(countdown=report.again_in.total_seconds())

@@ -1,0 +1,143 @@
+"""PublishedLog: `unique-counts` read back. Its last committed record says which minute was published last."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from counter.kafka.client import client_config
+from tasks.kafka.errors import KafkaAway
+from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.publishing.records import UniqueCount
+
+PARTITION = 0
+STEP_BACK = 16
+"""Offsets; enough for the last record and its control markers. A tail of aborted ones takes a wider look."""
+
+READ_SECONDS = 20.0
+"""Without a record, after which Kafka counts as away."""
+
+POLL_SECONDS = 1.0
+
+
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+
+
+class NoTopic(Exception):
+    """`unique-counts`, or another topic that was asked for, does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record, and where it is."""
+
+    record: UniqueCount
+    offset: int
+
+
+class PublishedLog:
+    """A reader that sees committed records alone, each time up to the end. Raises KafkaAway or NoTopic.
+
+    It belongs to no consumer group, and stores no offset. `last` may only be trusted after
+    `init_transactions()`: before, an older flusher's transaction may still be committed.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._topic = f"{prefix}{UNIQUE_COUNTS}"
+        self._consumer = Consumer(
+            client_config()
+            | {
+                "group.id": "tally-log",  # the client insists on one
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                # The end of the partition is told when a fetch comes back empty: not after 500 ms, then.
+                "fetch.wait.max.ms": 10,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._consumer.close()
+
+    def last(self) -> Published | None:
+        """The last committed record; None when there is none. Raises BadRecord when it can't be read."""
+        low, high = self._bounds()
+        back = STEP_BACK
+        while low < high:
+            start = max(low, high - back)
+            if messages := deque(self._messages(start), maxlen=1):
+                return _published(messages.pop())
+            if start == low:
+                break
+            back *= STEP_BACK
+        return None
+
+    def since(self, offset: int) -> Iterator[Published]:
+        """The committed records from `offset` on; waits until there is one, and reads to the end.
+
+        Raises BadRecord for one that can't be read.
+        """
+        return map(_published, self._messages(offset, beyond=offset))
+
+    def all(self) -> Iterator[Published]:
+        """Every committed record, the oldest first, to the end. Raises BadRecord as `since` does."""
+        low, high = self._bounds()
+        return map(_published, self._messages(low)) if low < high else iter(())
+
+    def count_partitions(self, topic: str) -> int:
+        """How many partitions a topic has at this moment."""
+        try:
+            found = self._consumer.list_topics(topic, timeout=READ_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise _failure(error.args[0], topic) from error
+        if found.error:
+            raise _failure(found.error, topic)
+        return len(found.partitions)
+
+    def _bounds(self) -> tuple[int, int]:
+        try:
+            bounds = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, PARTITION), timeout=READ_SECONDS
+            )
+        except KafkaException as error:
+            raise _failure(error.args[0]) from error
+        if not bounds:
+            raise KafkaAway("no answer about the ends of unique-counts")
+        return bounds
+
+    def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
+        """From `start` to the end of the partition, which must lie beyond `beyond`."""
+        self._consumer.assign([TopicPartition(self._topic, PARTITION, start)])
+        deadline = time.monotonic() + READ_SECONDS
+        seen = -1
+        while time.monotonic() < deadline:
+            message = self._consumer.poll(POLL_SECONDS)
+            if message is None:  # an empty message is false, too
+                continue
+            if not (error := message.error()):
+                seen = message.offset() or 0
+                yield message
+                deadline = time.monotonic() + READ_SECONDS
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise _failure(error)
+            elif seen >= beyond:
+                return
+        raise KafkaAway("unique-counts could not be read to its end in time")
+
+
+def _published(message: Message) -> Published:
+    record = UniqueCount.read(message.key(), message.value(), message.headers())
+    return Published(record, message.offset() or 0)
+
+
+def _failure(error: KafkaError, topic: str = UNIQUE_COUNTS) -> Exception:
+    if error.code() in _NO_TOPIC:
+        return NoTopic(f"the topic {topic} does not exist: run manage.py create_topics")
+    return KafkaAway(error.str())
