@@ -1,8 +1,9 @@
 # Needs only make and Python 3.11 or newer; everything else is installed into .venv.
-PY := .venv/bin/python
+# Absolute, so that it can be seen what runs from there.
+PY := $(CURDIR)/.venv/bin/python
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults soak mutants check format bench scaling screenshots secrets audit sbom lock clean
+.PHONY: help run demo test faults soak mutants check format bench scaling screenshots fuzz secrets audit sbom lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,7 +32,7 @@ check: .venv/installed ## format, lint, types, import rules, migrations
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
-	@$(PY) manage.py makemigrations --check --dry-run
+	@$(PY) manage.py makemigrations --check --dry-run --skip-checks
 
 format: .venv/installed ## format, sort imports, mend what the linter can mend
 	@$(PY) -m ruff check --quiet --fix-only .
@@ -46,11 +47,14 @@ scaling: .venv/installed ## measure what a call costs over buckets, nodes and we
 screenshots: .venv/installed ## take the pictures in docs/images again, with the system's Chromium
 	@$(PY) -m pytest tests/browser/screenshots.py
 
+fuzz: .venv/installed ## send any bytes to every entrance: make fuzz EXAMPLES=10000
+	@EXAMPLES=$(or $(EXAMPLES),10000) $(PY) -m pytest tests/fuzz $(ARGS)
+
 secrets: ## make the passwords and the certificate of docker-compose.yml, once
 	@ops/make-secrets
 
-audit: .venv/installed ## ask PyPI for known weaknesses of what production needs
-	@.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+audit: .venv/installed ## ask PyPI for known weaknesses of what production needs; fails where it does not know a package
+	@.venv/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
 sbom: .venv/installed ## list what production needs, as CycloneDX, in sbom.json
 	@.venv/bin/cyclonedx-py requirements --output-reproducible --output-file sbom.json requirements.txt
@@ -64,7 +68,4 @@ clean: ## remove the virtual environment and caches; the data in .tally stays
 	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/installed: requirements-dev.txt
-	@python=$$(for name in python3.11 python3; do $$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done); \
-	test "$$python" || { echo "Tally needs Python 3.11 or newer with venv and ensurepip, as python3.11 or python3 on the PATH." >&2; exit 1; }; \
-	echo "Installing requirements-dev.txt into .venv ..."; \
-	$$python -m venv --clear .venv && $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && touch $@
+	@ops/make-venv

@@ -6,7 +6,8 @@ import sys
 
 
 def main() -> None:
-    """Run one command."""
+    """Run one command. What it writes, the database for one, is for this user alone."""
+    os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     from django.core.management import execute_from_command_line  # noqa: PLC0415  (after the settings)
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 settings.configure(
-    SECRET_KEY="bench",
+    SECRET_KEY="bench-" + "0123456789" * 5,
     ROOT_URLCONF=__name__,
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["rest_framework"],

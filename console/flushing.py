@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from celery import current_app
 
 from console.level import Level
+from console.query import number
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store.broker import quick_connection
@@ -40,8 +41,10 @@ def ask(store: CountStore) -> Minute:
 def follow(store: CountStore, query: Mapping[str, str]) -> Outcome | None:
     """What became of the one asked for at the Unix time `at`, up to the minute `flush`; None without one."""
     try:
-        minute, at = Minute.parse(query["flush"]), int(query["at"])
-    except (KeyError, ValueError):
+        minute = Minute.parse(query.get("flush", ""))
+    except ValueError:
+        return None
+    if (at := number(query, "at")) is None:
         return None
     if PublishedMinute.objects.filter(minute=str(minute)).exists():
         return Outcome(Level.OK, f"Flushed: everything up to {minute.start:%H:%M} is published.")

@@ -6,14 +6,22 @@ from typing import Any
 from django.contrib.admin import ModelAdmin, ShowFacets, display
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
-from django.urls import URLPattern, path
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.urls import URLPattern, path, reverse
 from typing_extensions import override
 
 from console.calendar import CalendarQuerySet
 from console.charts import SPANS, chart
 from console.export import lines
 from console.filters import RangeFilter, TrafficFilter, TroubleFilter
+from console.odd_queries import ODD, without_query
 from console.times import clock
 from counter.models import PublishedMinute
 
@@ -119,10 +127,13 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
             raise Http404
         return JsonResponse(chart(SPANS[span]))
 
-    def export_view(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """What the list shows with the same query, all pages of it, as CSV."""
         self._check(request)
-        rows = self.get_changelist_instance(request).get_queryset(request)
+        try:
+            rows = self.get_changelist_instance(request).get_queryset(request)
+        except ODD as error:
+            return without_query(request, reverse("admin:counter_publishedminute_changelist"), error)
         return StreamingHttpResponse(
             lines(rows),
             content_type="text/csv; charset=utf-8",

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError, ResponseError
 from console.client import client
 from console.flushing import Outcome, follow
 from console.level import Level
+from console.query import number
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
 from counter.store.counts import CountStore
@@ -84,9 +85,9 @@ def look(query: Mapping[str, str]) -> Overview:
 
 def _look(query: Mapping[str, str], last: PublishedMinute | None) -> Overview:
     store, minutes = CountStore(client()), PendingMinutes(client())
-    until = query.get("until", "")
-    rows = _rows(minutes, f"({until}" if until.isdecimal() else "+inf")
-    newest = next(iter(rows if not until else _rows(minutes, limit=1)), None)
+    until = number(query, "until")
+    rows = _rows(minutes, "+inf" if until is None else f"({until}")
+    newest = next(iter(rows if until is None else _rows(minutes, limit=1)), None)
     is_open = newest is not None and newest.pending.state == State.OPEN
     oldest = next((Row(pending) for pending in minutes.list(limit=1)), None)
     overview = Overview(

@@ -20,6 +20,7 @@ from typing_extensions import override
 from console import flushing, overview
 from console.client import client
 from console.panels import registry
+from console.query import number
 from console.top import top_of_slice
 from counter.accepting.accept_call import BadCall, parse_id
 from counter.minute import Minute
@@ -112,8 +113,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
             pending = minutes.get(minute)
             if not pending and template == "console/minute.html":
                 return self._elsewhere(request, minute)
-            start = request.GET.get("start", "")
-            page = minutes.counts(minute, int(start) if start.isdecimal() else 0, PAGE)
+            page = minutes.counts(minute, number(request.GET, "start") or 0, PAGE)
             context |= {"page": page, "row": pending and overview.Row(pending)}
             context |= _search(minutes, minute, request.GET.get("id", "").strip())
         except RedisError as error:
@@ -128,11 +128,9 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
 
     def top_view(self, request: HttpRequest, minute: str) -> HttpResponse:
         """The most frequent ids of one slice of the minute, as JSON; ids as text, for JavaScript's sake."""
-        start = request.GET.get("start", "")
+        start = number(request.GET, "start") or 0
         try:
-            slice = top_of_slice(
-                PendingMinutes(client()), _minute(minute), int(start) if start.isdecimal() else 0
-            )
+            slice = top_of_slice(PendingMinutes(client()), _minute(minute), start)
         except RedisError:
             return JsonResponse({}, status=503)
         return JsonResponse({"top": [(str(id), count) for id, count in slice.top], "next": slice.next})

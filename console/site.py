@@ -1,13 +1,17 @@
 """The admin site: Django's own, opening with the pending minutes."""
 
+from functools import partial
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from typing_extensions import override
 
 from console import overview
+from console.log_ins import Door
+from console.odd_queries import View, forgiving
 from console.panels import registry
 
 
@@ -19,6 +23,18 @@ class Console(AdminSite):
     index_title = "Pending minutes"
     index_template = "console/index.html"
     site_url = None
+    _door = Door()
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Every page but the log-in: for those who may see it, and whatever its query."""
+        return super().admin_view(forgiving(view), cacheable)
+
+    async def login(  # type: ignore[override]  # Django runs either
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """Those who send a password wait for it beside all other requests."""
+        view = partial(super().login, request, extra_context)
+        return await (self._door.answer(view) if request.method == "POST" else sync_to_async(view)())
 
     @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

@@ -1,6 +1,7 @@
 """`make run`: the whole system on this machine, until Ctrl-C."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +23,10 @@ Tally is running. Ctrl-C stops it.
     data and logs      {home}
 """
 
+OPEN = """\
+Everybody who reaches {host}, port {port}, may count: set ACCEPT_TOKEN, or leave BIND_HOST out.
+"""
+
 log = logging.getLogger("embedded")
 
 
@@ -29,6 +34,7 @@ def main() -> None:
     """Run until a signal says stop; exits with status 1 and one line if that is not possible."""
     logging.basicConfig(format="%(message)s")
     log.setLevel(logging.INFO)
+    os.umask(0o077)  # of all that is started from here
     for number in STOP_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _stop)
@@ -56,6 +62,8 @@ def _run(system: System) -> None:
         with supervising(system) as supervision:
             _start(system, supervision)
             log.info(BANNER.format(url=system.url, home=system.home))
+            if system.is_open:
+                log.warning(OPEN.format(host=system.host, port=system.port))
             while True:
                 supervision.watch()
     except SupervisorDiedError:

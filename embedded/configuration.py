@@ -29,7 +29,7 @@ def write(path: Path, system: System, socket: Path) -> None:
         if commands:
             sections[f"group:{group}"] = {"programs": ",".join(commands), "priority": str(priority)}
         for name, command in commands.items():
-            log = str(system.log(name))
+            log = str(system.log(name)).replace("%", "%%")  # this one it interpolates twice
             sections[f"program:{name}"] = PROGRAM | {
                 "command": shlex.join(leashed(command)),
                 "stdout_logfile": log,

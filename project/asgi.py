@@ -6,8 +6,9 @@ from typing import cast
 import django
 from django.core.asgi import get_asgi_application
 
+from counter.accepting.ascii_query import AsciiQuery
 from counter.accepting.asgi import App
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
-application = cast("App", get_asgi_application())
+application = AsciiQuery(cast("App", get_asgi_application()))

@@ -13,13 +13,14 @@ from redbeat.schedulers import get_redis
 from redis.exceptions import NoPermissionError
 
 from counter.store import keys
-from counter.task_names import CALLBACK_QUEUE, FLUSH_QUEUE
+from counter.task_names import CALLBACK_QUEUES, FLUSH_QUEUE
 
 logger = structlog.get_logger(__name__)
 
+QUEUES = (FLUSH_QUEUE, *CALLBACK_QUEUES)
 CELERYS = {
-    **dict.fromkeys((FLUSH_QUEUE, CALLBACK_QUEUE), "list"),
-    **{f"_kombu.binding.{queue}": "set" for queue in (FLUSH_QUEUE, CALLBACK_QUEUE)},
+    **dict.fromkeys(QUEUES, "list"),
+    **{f"_kombu.binding.{queue}": "set" for queue in QUEUES},
     "unacked": "hash",
     "unacked_index": "zset",
 }

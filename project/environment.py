@@ -25,10 +25,10 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
 
     ENVIRON = _Files()
 
-    def db(self, var: str, default: str) -> dict[str, Any]:
+    def db(self, var: str) -> dict[str, Any]:
         """A database by its url. What is wrong with one is not shown: it may be a part of its password."""
         try:
-            found = dict(super().db(var, default=default))
+            found = dict(super().db(var))
         except ValueError:
             raise ImproperlyConfigured(
                 f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"

@@ -14,10 +14,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
 from counter.telemetry import tracing
+from project.log_bounds import MAX_LINE, cut_json, cut_text
 
 JSON, CONSOLE = "json", "console"
 
-SECRET_SETTING = re.compile("SECRET|TOKEN|PASSWORD").search
+SECRET_SETTING = re.compile("SECRET|TOKEN|PASSWORD|SIGNING_KEY").search
 MIN_SECRET = 8
 """Characters. A shorter word is no secret, and may be part of what has to be read."""
 
@@ -54,14 +55,16 @@ class Line(structlog.stdlib.ProcessorFormatter):
     def __init__(self) -> None:
         super().__init__(
             foreign_pre_chain=_context(),
-            processors=[self.remove_processors_meta, *_renderers(settings.LOGGING["format"])],
+            processors=[_add_left_out, self.remove_processors_meta, *_renderers(settings.LOGGING["format"])],
         )
+        self._cut = cut_json if settings.LOGGING["format"] == JSON else cut_text
         self._find_secrets = _any_of(_secrets())
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """Secrets are taken out at the very end, however they got into the line."""
-        return self._find_secrets.sub("***", super().format(record))
+        """Secrets are taken out at the very end, however they got into the line, and only then is it cut."""
+        line = self._find_secrets.sub("***", super().format(record))
+        return line if len(line) <= MAX_LINE else self._cut(line)
 
 
 def _standard_library() -> dict[str, Any]:
@@ -70,7 +73,8 @@ def _standard_library() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": Line}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"rate": {"()": "project.log_bounds.LineRate"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["rate"]}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO"},  # it brings handlers of its own
@@ -92,6 +96,11 @@ def _context() -> list[Processor]:
 
 def _add_span(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return {**event, **tracing.current.ids()}
+
+
+def _add_left_out(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    left_out = getattr(event["_record"], "left_out", 0)
+    return {**event, "left_out": left_out} if left_out else event
 
 
 def _renderers(format: str) -> list[Processor]:

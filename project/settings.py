@@ -3,12 +3,14 @@
 import logging
 import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 from celery.schedules import crontab
 from csp import constants as csp
 
 from counter import task_names
+from counter.telemetry import metric_room
 from project.environment import Environment
 
 env = Environment()
@@ -22,6 +24,7 @@ if not SECRET_KEY and (TALLY_HOME / "secret_key").exists():
     SECRET_KEY = (TALLY_HOME / "secret_key").read_text()  # as `make run` made it
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+BIND_HOST = env.str("BIND_HOST", default="") or "0.0.0.0"  # noqa: S104  (in a container there is no other way in)
 BEHIND_TLS = env.bool("BEHIND_TLS", default=False)
 
 # What Tally counts with
@@ -60,10 +63,10 @@ REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
 PUBLISH_ID_COUNTS = env.bool("PUBLISH_ID_COUNTS", default=True)
 ACCEPT_TOKEN = env.str("ACCEPT_TOKEN", default="")
 CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
+CALLBACK_SIGNING_KEY = env.str("CALLBACK_SIGNING_KEY", default="")
 
 # prometheus_client looks for it in the environment when it is imported, and writes when a metric is made.
-METRICS_FOLDER = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(TALLY_HOME / "metrics"))
-Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)
+METRICS_FOLDER = metric_room.prepare(os.environ.get(metric_room.VARIABLE) or str(TALLY_HOME / "metrics"))
 METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # Django
@@ -76,6 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "django_structlog",
     "rest_framework",
     "rest_framework.authtoken",
@@ -88,6 +92,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "project.request_limit.limit",
     "servestatic.middleware.ServeStaticMiddleware",
+    "counter.accepting.caches.NoStore",  # of all but those files, so before anything that may answer
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -97,6 +102,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.request_log.RequestLog",
+    "axes.middleware.AxesMiddleware",
 ]
 
 # What a browser is told. All scripts and styles are files of ours.
@@ -148,8 +154,23 @@ USE_TZ = True
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{TALLY_HOME}/tally.sqlite3")}
+# A path is no url: it may have a + or a # in it.
+SQLITE = {"ENGINE": "project.sqlite", "NAME": str(TALLY_HOME / "tally.sqlite3")}
+DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
 
+# Log-ins: after so many failures, no password of that client's is looked at for a while
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_CLIENT_IP_CALLABLE = "console.log_ins.client"
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # a name would let anybody lock its owner out
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+PASSWORD_HASHERS = ["console.hashing.NicePBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -216,12 +237,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = task_names.FLUSH_QUEUE
-CELERY_TASK_ROUTES = {
-    task_names.FLUSH: task_names.FLUSH_QUEUE,
-    task_names.HISTORY: task_names.FLUSH_QUEUE,
-    task_names.MARK: task_names.FLUSH_QUEUE,
-    task_names.CALLBACK: task_names.CALLBACK_QUEUE,
-}
+CELERY_TASK_ROUTES = (
+    task_names.route,
+    dict.fromkeys((task_names.FLUSH, task_names.HISTORY, task_names.MARK), task_names.FLUSH_QUEUE),
+)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.
 CELERY_WORKER_ETA_TASK_LIMIT = 1000

@@ -59,22 +59,37 @@ def main() -> None:
     """Run the workers until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tally web")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104
+    parser.add_argument("--host", default=settings.BIND_HOST)
     parser.add_argument("--port", type=int, default=settings.PORT)
     options = parser.parse_args()
     check_settings()
-    listener = listen(options.host, options.port)
+    listeners = listen(options.host, options.port)
     spare_the_collector()
-    Workers(options.workers, partial(work, listener)).run()
+    Workers(options.workers, partial(work, listeners)).run()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """One socket for all workers: what one of them leaves, as it dies, another one takes."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def listen(host: str, port: int) -> list[socket.socket]:
+    """The sockets that all workers share: what one of them leaves, as it dies, another one takes."""
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return [_listen(address, port) for address in _addresses(host)]
     except OSError as error:
         sys.exit(f"can't listen on {host}, port {port}: {error}")
+
+
+def _addresses(host: str) -> list[str]:
+    """One; of this machine alone, the one of IPv6, too, where it has any."""
+    if host != "localhost":
+        return [host]
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return ["127.0.0.1"]
+    return ["127.0.0.1", "::1"]
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=BACKLOG)
 
 
 def spare_the_collector() -> None:
@@ -89,7 +104,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(NEW_OBJECTS)
 
 
-def work(listener: socket.socket) -> None:
+def work(listeners: list[socket.socket]) -> None:
     """Be a worker until SIGTERM."""
     end_traces = traces.set_up("web")  # before Django's handler is made, for it adds a middleware
     from project.asgi import application  # noqa: PLC0415
@@ -107,7 +122,7 @@ def work(listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    uvicorn.Server(config).run([listener])
+    uvicorn.Server(config).run(listeners)
 
 
 def make_sinks() -> tuple[GroupCommit | AsyncProducer, list[PartSink]]:

@@ -1123,6 +1123,91 @@ MUTANTS = (
         "tests/publishing/test_prefix.py::test_the_fence_of_one_is_not_the_others",
         ('prefixed(f"{prefix}{TRANSACTIONAL_ID}")', 'f"{prefix}{TRANSACTIONAL_ID}"'),
     ),
+    mutant(
+        "a single call's answer is kept by no cache",
+        "counter/accepting/hot_path.py",
+        "tests/accepting/test_caches.py::test_no_cache_keeps_an_answer",
+        ('            f"{caches.HEADER.lower()}: {caches.NO_STORE}",\n', ""),
+    ),
+    mutant(
+        "Django gets a query that it can read, whatever its bytes",
+        "project/asgi.py",
+        "tests/fuzz/test_entrances.py::test_both_lanes_read_a_query_alike",
+        ('AsciiQuery(cast("App", get_asgi_application()))', 'cast("App", get_asgi_application())'),
+    ),
+    mutant(
+        "a line of a log has a bound",
+        "project/logs.py",
+        "tests/monitoring/test_log_bounds.py::test_no_line_is_longer_than_its_bound",
+        ("return line if len(line) <= MAX_LINE else self._cut(line)", "return line"),
+    ),
+    mutant(
+        "a logger has so many lines a second",
+        "project/log_bounds.py",
+        "tests/monitoring/test_log_bounds.py::test_a_logger_has_so_many_lines_a_second_and_tells_what_it_left_out",
+        ("is_room = self._lines <= self._room", "is_room = True"),
+    ),
+    mutant(
+        "an odd query is a clear page",
+        "console/odd_queries.py",
+        "tests/console/test_console_queries.py::test_an_odd_query_is_a_clear_page",
+        ("except ODD as error:", "except ZeroDivisionError as error:"),
+    ),
+    mutant(
+        "no process starts with a SECRET_KEY that can be guessed",
+        "counter/monitoring/secret_checks.py",
+        "tests/monitoring/test_checks.py::test_a_secret_key_that_can_be_guessed_is_found",
+        ("if len(key) >= MIN_LENGTH and", "if len(key) >= 0 or"),
+    ),
+    mutant(
+        "… nor where others may read it",
+        "counter/monitoring/secret_checks.py",
+        "tests/monitoring/test_checks.py::test_a_secret_that_others_may_read_is_found",
+        ("path.stat().st_mode & OTHERS", "path.stat().st_mode & 0"),
+    ),
+    mutant(
+        "a venv that something runs from is left alone",
+        "ops/make-venv",
+        "tests/deployment/test_make_venv.py::test_one_that_something_runs_from_is_left_alone",
+        ('if grep -lsF "$venv/"', 'if false && grep -lsF "$venv/"'),
+        ("|| ps -A", "|| false && ps -A"),
+    ),
+    mutant(
+        "a scrape leaves out what it can't read",
+        "counter/telemetry/metric_files.py",
+        "tests/monitoring/test_metric_files.py::test_an_odd_file_is_left_out_and_the_rest_is_told",
+        ("for file in found if _is_readable(file)]", "for file in found]"),
+    ),
+    mutant(
+        "HAProxy judges the path that Tally will see",
+        "ops/haproxy/tally.cfg",
+        "tests/deployment/test_closed_paths.py::test_no_spelling_opens_a_closed_path",
+        ("acl health path,url_dec", "acl health path"),
+    ),
+    mutant(
+        "HAProxy waits for a body before web hears of it",
+        "ops/haproxy/tally.cfg",
+        "tests/deployment/test_closed_paths.py::test_a_body_that_does_not_come_is_timed_out_before_web_hears_of_it",
+        ("    http-request wait-for-body time 5s\n", ""),
+    ),
+    mutant(
+        "guessing stops",
+        "project/settings.py",
+        "tests/console/test_log_ins.py::test_guessing_stops_and_calls_go_on_meanwhile",
+        ("AXES_FAILURE_LIMIT = 10", "AXES_FAILURE_LIMIT = 10_000"),
+    ),
+    mutant(
+        "only global unicast is called",
+        "tasks/callbacks/addresses.py",
+        "tests/callbacks/test_addresses.py",
+        ("return address in GLOBAL_IPV6 and not any(", "return not any("),
+    ),
+    mutant(
+        "an allowed host is called on its port alone",
+        "tasks/callbacks/addresses.py",
+        "tests/callbacks/test_callbacks.py::test_an_allowed_host_is_called_on_its_port_alone",
+        ("(host in allowed and port in DEFAULT_PORTS)", "host in allowed"),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ home = tempfile.mkdtemp(prefix="tally-test-", dir=outer)
 atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="project.settings",
-    SECRET_KEY="only-for-tests",
+    SECRET_KEY="only-for-tests-and-long-enough-that-nobody-could-guess-it",
     TALLY_HOME=home,
     REDIS_PORT=str(free_port()),
     KAFKA_PORT=str(free_port()),

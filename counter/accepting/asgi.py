@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from counter.accepting import caches
 from counter.accepting.problem import CONTENT_TYPE, Problem
 
 Message = MutableMapping[str, Any]
@@ -21,7 +22,12 @@ async def send_answer(
     status: int, content_type: str, body: bytes, send: Send, *headers: tuple[str, str]
 ) -> None:
     """Answer, with the body's type and length and these `headers`."""
-    fields = [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers]
+    fields = [
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body))),
+        (caches.HEADER, caches.NO_STORE),
+        *headers,
+    ]
     raw = [(name.lower().encode(), value.encode()) for name, value in fields]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -14,7 +14,7 @@ from celery import current_app
 
 from counter.minute import Minute
 from counter.store.clients import connect_to_broker
-from counter.task_names import CALLBACK, CALLBACK_QUEUE
+from counter.task_names import CALLBACK, CALLBACK_QUEUES, callback_queue
 from counter.telemetry import metrics
 
 logger = structlog.get_logger(__name__)
@@ -23,8 +23,14 @@ UNACKNOWLEDGED = "unacked"
 """Where the broker keeps what a worker has taken, retries with a countdown among them."""
 
 MAX_HERE = 1000
-MAX_QUEUED = 10_000
-"""Some 10 MB of Redis, and an hour's work where every endpoint is slow."""
+MAX_MESSAGE = 5_000
+"""Bytes of Redis for a task with the longest endpoint there may be, its trace and its request's id."""
+
+MAX_QUEUED = 10_000_000 // MAX_MESSAGE
+"""10 MB of Redis, whatever endpoints callers name."""
+
+MAX_IN_ONE = MAX_QUEUED // 4
+"""For the hosts of one queue: one with many calls leaves room for the others."""
 
 EXPIRES_SECONDS = 600
 """The number is of interest while the minute is young."""
@@ -73,15 +79,23 @@ class CallbackQueue:
                 metrics.CALLBACKS.labels("shed").inc()
 
     def _send(self, endpoint: str, minute: Minute) -> bool:
-        if self._queued() >= MAX_QUEUED:
+        queued, all_queued = self._queued(endpoint)
+        if queued >= MAX_IN_ONE or all_queued >= MAX_QUEUED:
             return False
         current_app.send_task(
-            CALLBACK, args=[endpoint, str(minute)], queue=CALLBACK_QUEUE, expires=EXPIRES_SECONDS, retry=False
+            CALLBACK,
+            args=[endpoint, str(minute)],
+            argsrepr="",  # or the endpoint would be in it twice
+            expires=EXPIRES_SECONDS,
+            retry=False,
         )
         return True
 
-    def _queued(self) -> int:
+    def _queued(self, endpoint: str) -> tuple[int, int]:
+        """How many wait in the endpoint's queue, and how many in all, with those that workers have."""
         with self._broker.pipeline(transaction=False) as pipe:
-            pipe.llen(CALLBACK_QUEUE)
+            for name in CALLBACK_QUEUES:
+                pipe.llen(name)
             pipe.hlen(UNACKNOWLEDGED)
-            return sum(pipe.execute())
+            lengths = pipe.execute()
+        return lengths[CALLBACK_QUEUES.index(callback_queue(endpoint))], sum(lengths)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from counter.accepting import accept_call
+from counter.accepting import accept_call, caches
 from counter.sinks.outcome import Accepted, Sink, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -19,7 +19,12 @@ class Answer:
     """A response that is ready before the call comes: as plain text, the same for all but its date."""
 
     def __init__(self, status: HTTPStatus, body: bytes, *headers: str) -> None:
-        fields = (f"content-type: {accept_call.CONTENT_TYPE}", f"content-length: {len(body)}", *headers)
+        fields = (
+            f"content-type: {accept_call.CONTENT_TYPE}",
+            f"content-length: {len(body)}",
+            f"{caches.HEADER.lower()}: {caches.NO_STORE}",
+            *headers,
+        )
         self._head = "\r\n".join((f"HTTP/1.1 {status} {status.phrase}", *fields, "date: ")).encode()
         self._body = body
         self.stamp(b"")

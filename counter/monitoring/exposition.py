@@ -1,17 +1,14 @@
 """What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import cast
 
 import redis
 from django.conf import settings
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from typing_extensions import override
@@ -21,21 +18,13 @@ from counter.store import keys
 from counter.store.clients import connect_for_console, connect_to_broker, masters
 from counter.store.counts import CountStore
 from counter.store.pending import PendingMinutes, State
-
-
-class ProcessCollector(MultiProcessCollector):
-    """What all processes of this machine have counted, and the gauges of those that live."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Look once."""
-        _forget_the_dead(settings.METRICS_FOLDER)
-        return cast("Iterable[Metric]", super().collect())  # type: ignore[no-untyped-call]
+from counter.telemetry.metric_files import FilesCollector
 
 
 def of_processes() -> CollectorRegistry:
     """A new one; it looks when it is scraped."""
     made = CollectorRegistry()
-    ProcessCollector(made, settings.METRICS_FOLDER)  # type: ignore[no-untyped-call]
+    made.register(FilesCollector(Path(settings.METRICS_FOLDER)))
     return made
 
 
@@ -44,24 +33,6 @@ def registry() -> CollectorRegistry:
     made = of_processes()
     made.register(RedisCollector(connect_for_console()))
     return made
-
-
-def _forget_the_dead(folder: str) -> None:
-    """Gauges of processes that are no more say nothing; what those have counted stays."""
-    for file in Path(folder).glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not _runs(pid):
-            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs as another user
-        pass
-    return True
 
 
 def scrape() -> bytes:

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch")
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])
 CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of them", ["outcome"])
+LINES_LEFT_OUT = Counter("tally_log_lines_left_out", "Lines that a log had no room for")
 for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "expired", "shed"):
     CALLBACKS.labels(outcome)
 

@@ -4,19 +4,60 @@ An endpoint comes from whoever may call Tally, and Tally may stand where more ca
 """
 
 import socket
-from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 
 Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], list[str]]
 
-_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
-"""IPv6 that a gateway turns into the IPv4 address of its last 32 bits."""
+DEFAULT_PORTS = (80, 443)
 
+GLOBAL_IPV6 = IPv6Network("2000::/3")
+"""All of IPv6 that is given out as global unicast; the rest is something else, or may become it."""
 
-_METADATA = {IPv4Address("168.63.129.16")}
+# What IANA's registries of special-purpose addresses keep from that, and from IPv4. The table is ours, for
+# Python's own differs from one release to the next.
+RESERVED_IPV4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.31.196.0/24",
+            "192.52.193.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "192.175.48.0/24",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ),
+    )
+)
+RESERVED_IPV6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # Teredo and ORCHID among them
+            "2001:db8::/32",
+            "2002::/16",  # 6to4, which has an IPv4 address packed into it
+            "2620:4f:8000::/48",
+            "3fff::/20",
+        ),
+    )
+)
+
+METADATA = IPv4Address("168.63.129.16")
 """Public by its number, but every Azure machine has its host there; other clouds use private addresses."""
 
 
@@ -43,7 +84,7 @@ def checked_address(host: str, port: int, resolver: Resolver = resolve) -> str:
     The caller must connect to just this address: the name may mean another one the next time.
     """
     addresses = resolver(host, port)
-    if host.lower() not in settings.CALLBACK_ALLOWED_HOSTS:
+    if not _is_allowed(host, port):
         for text in addresses:
             if not is_public(ip_address(text)):
                 raise Refused(f"{host} is {text}, which is not public")
@@ -51,21 +92,16 @@ def checked_address(host: str, port: int, resolver: Resolver = resolve) -> str:
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address, and every one that is packed into it, belongs to the public internet."""
-    return all(
-        each.is_global and not each.is_multicast and each not in _METADATA for each in _unpacked(address)
-    )
+    """Whether the address is global unicast, and stands for no other one.
 
-
-def _unpacked(address: Address) -> Iterator[Address]:
-    yield address
+    A NAT64 of an operator's own, with a prefix that is global unicast, can't be told from other addresses.
+    """
     if isinstance(address, IPv4Address):
-        return
-    if address.ipv4_mapped:
-        yield address.ipv4_mapped
-    if address.sixtofour:
-        yield address.sixtofour
-    if address.teredo:
-        yield from address.teredo
-    if any(address in network for network in _TRANSLATED):
-        yield IPv4Address(int(address) & 0xFFFFFFFF)
+        return address != METADATA and not any(address in network for network in RESERVED_IPV4)
+    return address in GLOBAL_IPV6 and not any(address in network for network in RESERVED_IPV6)
+
+
+def _is_allowed(host: str, port: int) -> bool:
+    """Whether CALLBACK_ALLOWED_HOSTS has it: on one port, or alone on that of its scheme."""
+    allowed, host = settings.CALLBACK_ALLOWED_HOSTS, host.lower()
+    return f"{host}:{port}" in allowed or (host in allowed and port in DEFAULT_PORTS)

@@ -1,6 +1,7 @@
 """Callbacks: after an accept call with an `endpoint`, that url is told the minute's unique count."""
 
 import asyncio
+import json
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from counter.task_names import CALLBACK
 from counter.telemetry import metrics
 from counter.time_limit import AWAY, within
 from tasks.callbacks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
+from tasks.callbacks.signing import signed
 
 logger = structlog.get_logger(__name__)
 
@@ -60,12 +62,20 @@ def post(endpoint: str, body: dict[str, object], resolver: Resolver = resolve) -
 
 async def _post(url: httpx.URL, address: str, body: dict[str, object]) -> int:
     """To the address that was checked; the name stays in `Host` and in the certificate's check."""
-    headers = {"Host": url.netloc.decode(), "User-Agent": "Tally"}
+    content = json.dumps(body).encode()
+    headers = {
+        "Host": url.netloc.decode(),
+        "User-Agent": "Tally",
+        "Content-Type": "application/json",
+        **signed(content),
+    }
     to_address = url.copy_with(host=address)
     names = {"sni_hostname": url.raw_host.decode()}
     limits = {"timeout": STEP_SECONDS, "trust_env": False, "follow_redirects": False}
     async with asyncio.timeout(CALL_SECONDS), httpx.AsyncClient(**limits) as client:  # type: ignore[arg-type]
-        request = client.build_request("POST", to_address, json=body, headers=headers, extensions=names)
+        request = client.build_request(
+            "POST", to_address, content=content, headers=headers | signed(content), extensions=names
+        )
         answer = await client.send(request, stream=True)
         await answer.aclose()
         return answer.status_code

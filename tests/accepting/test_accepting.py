@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counter.accepting.accept_call import BadCall, Call, parse_call
+from counter.accepting.ascii_query import in_ascii
 from counter.ids import MAX_ID, MIN_ID
 
 
@@ -98,3 +99,17 @@ def test_never_breaks(query: bytes) -> None:
 @given(st.integers(MIN_ID, MAX_ID))
 def test_takes_every_64_bit_integer(id: int) -> None:
     assert parse_call(b"id=%d" % id) == Call(id)
+
+
+@given(st.binary(max_size=80) | st.from_regex(rb"(id=[0-9]{1,3}|x=[\x00-\xff]{0,5}|&|%[0-9a-fA-F]?){0,9}"))
+def test_the_query_that_django_gets_is_the_same_call(query: bytes) -> None:
+    read = in_ascii(query)
+    assert read.isascii()
+    assert outcome(read) == outcome(query)
+
+
+def outcome(query: bytes) -> Call | str:
+    try:
+        return parse_call(query)
+    except BadCall as bad:
+        return str(bad)

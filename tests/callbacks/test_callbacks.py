@@ -1,10 +1,13 @@
 """Callbacks, to real servers: what is called, what is never called, and what a flood may not do."""
 
+import base64
+import queue
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from itertools import product
 from typing import cast
 
 import httpx
@@ -12,14 +15,17 @@ import pytest
 import redis
 from django.conf import settings as own_settings
 from pytest_django import Settings
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
-from counter.accepting.accept_call import PATH
-from counter.accepting.callback_queue import EXPIRES_SECONDS, CallbackQueue
+from counter.accepting.accept_call import MAX_ENDPOINT, PATH
+from counter.accepting.callback_queue import EXPIRES_SECONDS, MAX_MESSAGE, CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect_for_accept
-from counter.task_names import CALLBACK_QUEUE
+from counter.store.keys import WHOLE
+from counter.task_names import CALLBACK_QUEUES, callback_queue
 from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
 from tasks.callbacks import webhook
@@ -30,6 +36,8 @@ from tests.support.endpoint import Receiver, ok, receiving
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.requests_topic import Requests
 from tests.support.web import metric, serving
+
+NOBODY = "http://192.0.2.1/"
 
 STALE_SECONDS = 5
 """From the call on, in the test of that: enough for a worker to get to it first."""
@@ -47,7 +55,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def allowed(settings: Settings) -> None:
-    settings.CALLBACK_ALLOWED_HOSTS = ["127.0.0.1"]
+    settings.CALLBACK_ALLOWED_HOSTS = [f"127.0.0.1:{port}" for port in range(65536)]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,13 @@ def allowed(settings: Settings) -> None:
         "224.0.0.1",
         "[ff02::1]",
         "255.255.255.255",
+        "192.0.0.192",
+        "[fec0::1]",
+        "[3fff::1]",
+        "[5f00::1]",
+        "[::ffff:0:7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2001:db8::1]",
     ],
 )
 def test_refuses_every_address_that_is_not_public(receiver: Receiver, host: str) -> None:
@@ -105,12 +120,45 @@ def test_refuses_a_name_with_an_address_that_is_not_public(
 
 
 def test_connects_to_the_address_that_was_checked(receiver: Receiver, settings: Settings) -> None:
-    settings.CALLBACK_ALLOWED_HOSTS = ["rebinding.example"]
+    settings.CALLBACK_ALLOWED_HOSTS = [f"rebinding.example:{receiver.port}"]
     answers = iter([["127.0.0.1"], ["169.254.169.254"]])
     status = post(f"http://rebinding.example:{receiver.port}/x?y=1", {"a": 1}, lambda *name: next(answers))
     assert status == 204
     assert receiver.got.get() == ("/x?y=1", f"rebinding.example:{receiver.port}", {"a": 1})
     assert next(answers) == ["169.254.169.254"]
+
+
+@pytest.mark.parametrize("allowed", ["{host}", "{host}:1", "other.example:{port}", ":{port}"])
+def test_an_allowed_host_is_called_on_its_port_alone(
+    receiver: Receiver, settings: Settings, allowed: str
+) -> None:
+    settings.CALLBACK_ALLOWED_HOSTS = [allowed.format(host="127.0.0.1", port=receiver.port)]
+    with pytest.raises(Refused):
+        post(receiver.url, {})
+    assert receiver.got.empty()
+
+
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_an_endpoint_can_tell_who_calls(settings: Settings) -> None:
+    """As Standard Webhooks has it, and without a key nothing."""
+    seen: queue.Queue[dict[str, str]] = queue.Queue()
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        seen.put({name.lower(): value for name, value in handler.headers.items()})
+        ok(handler)
+
+    with receiving(note) as receiver:
+        post(receiver.url, {"minute": "202611230801", "unique": 7})
+        assert not any(name.startswith("webhook-") for name in seen.get())
+        settings.CALLBACK_SIGNING_KEY = KEY
+        post(receiver.url, {"minute": "202611230801", "unique": 7})
+        body, headers = b'{"minute": "202611230801", "unique": 7}', seen.get()
+        assert Webhook(KEY).verify(body, headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(KEY).verify(body.replace(b"7}", b"8}"), headers)
 
 
 @pytest.mark.usefixtures("allowed")
@@ -221,8 +269,8 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
     answers = iter([503, 200])
     with (
         receiving(lambda handler: handler.send_error(next(answers))) as receiver,
-        serving("web", CALLBACK_ALLOWED_HOSTS="127.0.0.1") as url,
-        run(worker()),
+        serving("web") as url,
+        run(worker(receiver)),
     ):
         told = metric(url, 'tally_callbacks_total{outcome="2xx"}')
         assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
@@ -239,11 +287,11 @@ def test_tells_the_minute_of_the_event_in_event_mode(
     kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
 ) -> None:
     topic = Requests(timestamps="LogAppendTime")
-    with serving("web", CALLBACK_ALLOWED_HOSTS="127.0.0.1", ACCEPT_SINK="kafka") as url:
+    with serving("web", ACCEPT_SINK="kafka") as url:
         wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")
         assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
         topic.count(valkey)
-        with run(worker()):
+        with run(worker(receiver)):
             _, _, body = receiver.got.get(timeout=60)
     assert isinstance(body, dict)
     assert valkey.get(f"{body['minute']}_7") == b"1"
@@ -265,7 +313,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
 
     with receiving(hang) as receiver, serving() as url:
         before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
-        with run(worker()):
+        with run(worker(receiver)):
             waiting, begin = CallbackQueue(), time.monotonic()
             waiting.put(receiver.url, SyncWriter(connect_for_accept()).record([1]).minute)
             receiver.got.get(timeout=60)
@@ -275,7 +323,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
         timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
         for tag in valkey.zrange("unacked_index", 0, -1):
             valkey.zincrby("unacked_index", -timeout, cast("bytes", tag))
-        with run(worker()):
+        with run(worker(receiver)):
             outcome = "expired" if is_stale else "2xx"
             wait_until(lambda: told(url, outcome) == before[outcome] + 1, f"it is counted as {outcome}")
         assert not valkey.hlen("unacked")
@@ -300,9 +348,10 @@ def test_a_callback_that_comes_back_has_time_for_another_try() -> None:
     assert BUDGET_SECONDS < timeout < EXPIRES_SECONDS - webhook.MAX_BACKOFF_SECONDS
 
 
-def worker() -> Process:
-    options = ["--queues", CALLBACK_QUEUE, "--pool", "threads", "--concurrency", "2"]
-    env = {"CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+def worker(*receivers: Receiver) -> Process:
+    options = ["--queues", ",".join(CALLBACK_QUEUES), "--pool", "threads", "--concurrency", "2"]
+    hosts = product(("127.0.0.1", "localhost", "127.1"), receivers)
+    env = {"CALLBACK_ALLOWED_HOSTS": ",".join(f"{host}:{receiver.port}" for host, receiver in hosts)}
     return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
 
 
@@ -312,10 +361,54 @@ def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch:
     before = shed()
     waiting = CallbackQueue()
     for _ in range(10):
-        waiting.put("http://192.0.2.1/", Minute(0))
+        waiting.put(NOBODY, Minute(0))
     wait_until(lambda: shed() == before + 8, "the rest is shed")
     waiting.stop()
-    assert valkey.llen(CALLBACK_QUEUE) == 2
+    assert valkey.llen(callback_queue(NOBODY)) == 2
+
+
+def test_a_host_with_many_calls_leaves_room_and_time_for_others(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait in a queue that workers take from in turn with the others, and that is not all there is."""
+    monkeypatch.setattr("counter.accepting.callback_queue.MAX_IN_ONE", 200)
+    minute = Minute.at(time.time())
+    valkey.hset(WHOLE.stats(minute), mapping={"unique": 1, "total": 1})
+    release = threading.Event()
+
+    def hold(handler: BaseHTTPRequestHandler) -> None:
+        release.wait(60)
+        ok(handler)
+
+    with receiving(hold) as slow, receiving(ok) as honest:
+        waiting = CallbackQueue()
+        for _ in range(300):
+            waiting.put(slow.url, minute)
+        wait_until(lambda: valkey.llen(callback_queue(slow.url)) == 200, "its queue is full")
+        with run(worker(slow, honest)):
+            slow.got.get(timeout=60)
+            waiting.put(other_queue(honest, slow), minute)
+            wait_until(lambda: slow.got.qsize() >= 1, "both threads wait for it")
+            release.set()
+            honest.got.get(timeout=60)
+            assert slow.got.qsize() < 20
+        waiting.stop()
+
+
+def other_queue(receiver: Receiver, than: Receiver) -> str:
+    """An url of the receiver's, by a name whose queue is another one."""
+    names = (f"http://{host}:{receiver.port}/" for host in ("127.0.0.1", "localhost", "127.1"))
+    return next(name for name in names if callback_queue(name) != callback_queue(than.url))
+
+
+def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: redis.Redis) -> None:
+    waiting = CallbackQueue()
+    endpoint = NOBODY.ljust(MAX_ENDPOINT, "x")
+    for _ in range(100):
+        waiting.put(endpoint, Minute(0))
+    wait_until(lambda: valkey.llen(callback_queue(NOBODY)) == 100, "they are queued")
+    waiting.stop()
+    assert (valkey.memory_usage(callback_queue(NOBODY), samples=0) or 0) <= 100 * MAX_MESSAGE
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +418,7 @@ def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: py
         before, waiting = shed(), CallbackQueue()
         begin = time.monotonic()
         for _ in range(3000):
-            waiting.put("http://192.0.2.1/", Minute(0))
+            waiting.put(NOBODY, Minute(0))
         assert time.monotonic() - begin < 30
         assert before + 1999 <= shed() < before + 3000
     wait_until(lambda: shed() == before + 3000, "all are shed once the broker hangs up")

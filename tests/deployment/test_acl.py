@@ -42,7 +42,7 @@ FORBIDDEN = {
         "SET tally:sealed 202601010000",
         "SET tally:first 202601010000",
         "HSET tally:{b07}:settled a b",
-        "RPUSH tally.callbacks 1",
+        "RPUSH tally.callbacks.7 1",
         "DEL 202601010000_1",
         "UNLINK {b07}202601010000_1",
         "MSET elsewhere 1",

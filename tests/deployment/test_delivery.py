@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -94,7 +95,7 @@ def test_what_the_image_gets_is_enough(tmp_path: Path) -> None:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
     env = {
         "PATH": f"{BIN}:/usr/bin:/bin",
-        "SECRET_KEY": "x",
+        "SECRET_KEY": secrets.token_urlsafe(50),
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
     }
     assert "no issues" in run(tmp_path / "bin" / "tally", "check", env=env)

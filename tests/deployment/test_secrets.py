@@ -37,7 +37,7 @@ PATHS = (
 def secrets(redis: int, kafka: int, postgres: int) -> dict[str, str]:
     """The settings of programs that know all secrets, and go to servers on these ports."""
     return {
-        "SECRET_KEY": f"{MARK}-in-the-key-that-signs",
+        "SECRET_KEY": f"{MARK}-in-the-key-that-signs-sessions",
         "ACCEPT_TOKEN": f"{MARK}-as-token",
         "REDIS_URL": f"redis://tally:{MARK}-redis@127.0.0.1:{redis}/0",
         "CELERY_BROKER_URL": f"redis://tally:{MARK}-broker@127.0.0.1:{redis}/0",

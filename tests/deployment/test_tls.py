@@ -41,6 +41,9 @@ from tests.support.processes import BIN, ROOT, Process, ServerProcess, run, tall
 from tests.support.secure_kafka import SecureKafka
 from tests.support.web import manage, metric, serving
 
+RECEIVER = free_port()
+"""Where the endpoint of a callback listens."""
+
 PASSWORD = "not-to-be-seen"  # of every role, everywhere
 SINCE_7_2 = ("+waitaof", "+client|setinfo")  # and this may be the 7.0 of a distribution
 KAFKA_ROLES = ("web", "worker", "consolidator", "audit", "admin")
@@ -146,7 +149,10 @@ class Servers:
 
     def env(self, role: str) -> dict[str, str]:
         """Of a program of Tally's in that role."""
-        env = {"DATABASE_URL": self.postgres.url_for(self.authority), "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+        env = {
+            "DATABASE_URL": self.postgres.url_for(self.authority),
+            "CALLBACK_ALLOWED_HOSTS": f"127.0.0.1:{RECEIVER}",
+        }
         return env | self.redis.env(role) | self.kafka.env(f"tally-{role}", PASSWORD)
 
 
@@ -206,7 +212,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
             lambda: httpx.get(f"{url}/readyz").json() == {"status": "ok", "problems": []},
             "web reaches Redis and Kafka",
         )
-        with receiving(ok) as receiver:
+        with receiving(ok, RECEIVER) as receiver:
             assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
             assert receiver.got.get(timeout=60)[2]["unique"] == 1  # type: ignore[index]
         assert httpx.post(f"{url}/api/v1/accept/", json={"ids": [43, 44]}).is_success

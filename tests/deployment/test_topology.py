@@ -55,7 +55,9 @@ class Topology:
         self._store = store
         self.postgres = postgres
         self.ports = {name: free_port() for name in WEBS}
-        self._env = {"DATABASE_URL": postgres.url, "CALLBACK_ALLOWED_HOSTS": "127.0.0.1"}
+        self.receiver = free_port()
+        allowed = f"127.0.0.1:{self.receiver}"
+        self._env = {"DATABASE_URL": postgres.url, "CALLBACK_ALLOWED_HOSTS": allowed}
         self.webs = {name: self._program(name, program) for name, program in WEBS.items()}
         # Nodes need names of their own, which containers would give them.
         self.workers = {
@@ -202,7 +204,10 @@ def test_a_call_that_a_dead_web_server_had_is_not_sent_to_another(
 
 
 def test_a_call_ends_in_postgresql_and_at_its_endpoint(topology: Topology) -> None:
-    with httpx.Client(base_url=topology.nginx.url, verify=topology.tls) as caller, receiving(ok) as receiver:
+    with (
+        httpx.Client(base_url=topology.nginx.url, verify=topology.tls) as caller,
+        receiving(ok, topology.receiver) as receiver,
+    ):
         assert caller.get(PATH, params={"id": 7, "endpoint": receiver.url}).text == "ok"
         assert receiver.got.get(timeout=DRAIN_SECONDS)[0] == "/"
         topology.verify(Calls(ok=Counter({7: 1})))

@@ -4,6 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from pytest_django import Settings
 
 from embedded.ports import free_port
 from tests.support.directives import configured
-from tests.support.processes import BIN, HOME, ROOT, Process, run, wait_until
+from tests.support.processes import BIN, HOME, ROOT, Process, run, tally, wait_until
 from tests.support.web import WEB, manage, serving, web
 
 
@@ -84,6 +85,45 @@ def test_what_protects_is_right(settings: Settings, right: dict[str, str]) -> No
     for name, value in right.items():
         setattr(settings, name, value)
     assert found() == set()
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 60])
+def test_a_secret_key_that_can_be_guessed_is_found(settings: Settings, key: str) -> None:
+    settings.SECRET_KEY = key
+    assert found() == {"tally.E031"}
+
+
+@pytest.mark.parametrize(
+    ("key", "ids"),
+    [
+        ("whsec_" + "QUJD" * 8, set()),
+        ("whsec_" + "QUJD" * 7, {"tally.E033"}),
+        ("whsec_" + "!" * 40, {"tally.E033"}),
+        ("QUJD" * 8, {"tally.E033"}),
+    ],
+)
+def test_a_key_that_signs_nothing_is_found(settings: Settings, key: str, ids: set[str]) -> None:
+    settings.CALLBACK_SIGNING_KEY = key
+    assert found() == ids
+
+
+@pytest.mark.parametrize("name", ["secret_key", "tally.sqlite3"])
+@pytest.mark.parametrize(("mode", "ids"), [(0o600, set()), (0o604, {"tally.E032"}), (0o640, {"tally.E032"})])
+def test_a_secret_that_others_may_read_is_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, mode: int, ids: set[str]
+) -> None:
+    settings.TALLY_HOME = tmp_path
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", str(tmp_path / "tally.sqlite3"))
+    (tmp_path / name).touch(mode)
+    assert found() == ids
+
+
+@pytest.mark.parametrize("program", ["web", "worker", "callbacks", "beat"])
+def test_no_program_starts_without_a_good_secret_key(program: str, tmp_path: Path) -> None:
+    started = tally(program, log=tmp_path / "log", env={"SECRET_KEY": "short", "PORT": str(free_port())})
+    with run(started):
+        wait_until(lambda: not started.is_running(), f"{program} gives up")
+    assert "tally.E031" in started.output
 
 
 def test_a_password_in_a_wrong_url_is_not_shown(settings: Settings) -> None:

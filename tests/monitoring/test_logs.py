@@ -14,7 +14,7 @@ import redis
 
 from counter.store.clients import connect
 from counter.store.counts import CountStore
-from counter.task_names import CALLBACK_QUEUE, FLUSH, FLUSH_QUEUE
+from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.support.flushing import accept, next_minute
 from tests.support.logs import lines
@@ -23,7 +23,10 @@ from tests.support.reset import new_topics
 from tests.support.web import manage, serving
 
 ACCEPT = "/api/verve/accept"
-SECRETS = {"ACCEPT_TOKEN": "open-sesame-42", "SECRET_KEY": 'a "quoted" signing key'}
+SECRETS = {
+    "ACCEPT_TOKEN": "open-sesame-42",
+    "SECRET_KEY": 'a "quoted" signing key, long enough that nobody guesses it',
+}
 
 
 def celery(log: str, *command: str, **env: str) -> Process:
@@ -52,7 +55,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
         client.flushall()
     new_topics()
     manage("migrate", "--verbosity", "0")
-    queues = f"{FLUSH_QUEUE},{CALLBACK_QUEUE}"
+    queues = ",".join((FLUSH_QUEUE, *CALLBACK_QUEUES))
     worker = celery("json-worker.log", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
     beat = celery("json-beat.log", "beat", "--pidfile=", **SECRETS)
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from celery.schedules import crontab
 from redbeat import RedBeatSchedulerEntry
 
 from counter.store.counts import CountStore
-from counter.task_names import CALLBACK_QUEUE, FLUSH
+from counter.task_names import CALLBACK_QUEUES, FLUSH
 from project.celery import app
 from tests.support.collector import Collector, collecting
 from tests.support.flushing import accept, next_minute
@@ -87,7 +87,13 @@ def below(collector: Collector, name: str) -> list[str]:
 @pytest.mark.usefixtures("valkey")
 def test_a_batch_of_the_hot_path_is_one_span_and_a_callback_leads_on(collector: Collector) -> None:
     worker = celery(
-        "traced-callbacks", "worker", "--queues", CALLBACK_QUEUE, "--pool", "threads", **otel(collector)
+        "traced-callbacks",
+        "worker",
+        "--queues",
+        ",".join(CALLBACK_QUEUES),
+        "--pool",
+        "threads",
+        **otel(collector),
     )
     with serving("web", 1, "traced-web.log", **otel(collector)) as url, run(worker):
         assert httpx.get(f"{url}{ACCEPT}", params={"id": 1}).text == "ok"

@@ -13,7 +13,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class Receiver:
     """An endpoint on 127.0.0.1; `got` has the path, the host and the body of every request."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, port: int = 0) -> None:
         self.got: queue.Queue[tuple[str, str, object]] = queue.Queue()
         receiver = self
 
@@ -26,7 +26,7 @@ class Receiver:
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
 
     @property
@@ -35,8 +35,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answer: Answer) -> Iterator[Receiver]:
-    receiver = Receiver(answer)
+def receiving(answer: Answer, port: int = 0) -> Iterator[Receiver]:
+    receiver = Receiver(answer, port)
     threading.Thread(target=receiver.server.serve_forever, daemon=True).start()
     yield receiver
     receiver.server.shutdown()

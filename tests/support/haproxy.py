@@ -17,7 +17,9 @@ CONFIGURATION = ROOT / "ops/haproxy/tally.cfg"
 class HAProxy(Process):
     """In front of web servers by name, `web-1` and so on; with TLS."""
 
-    def __init__(self, home: Path, webs: dict[str, int], certificate: Certificate) -> None:
+    def __init__(
+        self, home: Path, webs: dict[str, int], certificate: Certificate, inside: str = "127.0.0.1"
+    ) -> None:
         home.mkdir()
         self.port = free_port()
         self._socket = home / "admin.sock"
@@ -29,6 +31,7 @@ class HAProxy(Process):
             "/run/haproxy/admin.sock": str(self._socket),
             "gt 3000": "gt 300000",  # callers of a test share one address
             "gt 150": "gt 5",
+            "10.0.0.0/8 127.0.0.1": inside,
             "hdr Host tally.example.com": "hdr Host localhost",
             **{
                 f"server {name} {name}:8000": f"server {name} 127.0.0.1:{port}" for name, port in webs.items()

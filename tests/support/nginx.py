@@ -35,11 +35,14 @@ http {{
 class Nginx(Process):
     """In front of web servers by name, `web-1` and so on; with TLS."""
 
-    def __init__(self, home: Path, webs: dict[str, int], certificate: Certificate) -> None:
+    def __init__(
+        self, home: Path, webs: dict[str, int], certificate: Certificate, inside: str = "127.0.0.1"
+    ) -> None:
         home.mkdir()
         self.port = free_port()
         self._site = home / "tally.conf"
         self._webs = webs
+        self._inside = inside
         self._certificate = certificate
         user = "user root;" if os.getuid() == 0 else ""  # its workers would not be let into the test's folder
         (home / "nginx.conf").write_text(MAIN.format(home=home, user=user))
@@ -63,6 +66,7 @@ class Nginx(Process):
 
     def _write(self, down: Collection[str]) -> None:
         changes = {
+            "allow 127.0.0.1;": f"allow {self._inside};",
             "listen 443": f"listen 127.0.0.1:{self.port}",
             "/etc/ssl/tally.crt": str(self._certificate.certificate),
             "/etc/ssl/tally.key": str(self._certificate.key),
