@@ -29,3 +29,5 @@ for name in (
     os.environ.pop(name, None)
 
 from project.settings import *  # noqa: E402, F403
+
+DATABASES["default"]["TEST"] = {"NAME": ":memory:"}  # noqa: F405  (pytest-django knows so of Django's own SQLite alone)
