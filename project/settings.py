@@ -5,6 +5,7 @@ import os
 import ssl
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from celery.schedules import crontab
 from csp import constants as csp
@@ -156,7 +157,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # A path is no url: it may have a + or a # in it.
 SQLITE = {"ENGINE": "project.sqlite", "NAME": str(TALLY_HOME / "tally.sqlite3")}
-DATABASES = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
 
 # Log-ins: after so many failures, no password of that client's is looked at for a while
 AUTHENTICATION_BACKENDS = [

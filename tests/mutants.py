@@ -139,7 +139,7 @@ MUTANTS = (
     ),
     mutant(
         "the lease: one flusher works at a time",
-        "counter/store/counts.py",
+        "counter/store/lease.py",
         f"{FLUSH}only_one_flusher_works_at_a_time",
         ("        return self._held\n", "        return True\n"),
     ),
@@ -475,7 +475,7 @@ MUTANTS = (
     ),
     mutant(
         "a lease that never runs out is nobody's",
-        "counter/store/counts.py",
+        "counter/store/lease.py",
         f"{OVERWRITTEN[:-5]}TestTheFlush::test_mends_what_it_knows",
         ("(self._is_nobodys() and", "(False and"),
     ),

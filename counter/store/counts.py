@@ -9,33 +9,25 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import chain
 from typing import cast
 from uuid import uuid4
 
 import redis
 from django.conf import settings
-from redis.exceptions import LockError, OutOfMemoryError, ResponseError
-from redis.lock import Lock
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import is_cluster, master_of, masters
 from counter.store.keys import Bucket, Garbled
+from counter.store.lease import Lease
 from counter.store.offsets import Progress
 from counter.store.replication import replicated
 from counter.store.script import Script
 
 CHUNK = 1000
 """Ids read or deleted by one command: about a millisecond of Redis's time."""
-
-LEASE_SECONDS = 15
-"""How long a dead flusher keeps others waiting. A live one extends its lease every few seconds."""
-
-
-_FOR_EVER = -1
-"""What PTTL says of a key that never runs out."""
 
 
 class CorruptMinute(Exception):
@@ -84,10 +76,11 @@ class CountStore:
 
     def identity(self) -> str:
         """Who this Redis is; empty while it has no name."""
-        return cast("bytes", self._redis.get(keys.ID) or b"").decode()
+        return self._text(keys.ID) or ""
 
     def identify(self) -> str:
         """Who this Redis is; it has a name from then on, which is held by replicas where accepting is."""
+        self.identity()  # raises where it can't be read
         with replicated(master_of(self._redis, keys.ID)) as pipe:
             self._identify(keys=[keys.ID], args=[uuid4().hex], client=pipe)
         return self.identity()
@@ -275,10 +268,12 @@ class CountStore:
 
     def acknowledged(self) -> tuple[Minute, int] | None:
         """The last commit that was acknowledged and not read back, as `acknowledge` was told."""
-        if not (kept := cast("bytes | None", self._redis.get(keys.COMMITTED))):
+        if not (kept := self._text(keys.COMMITTED)):
             return None
-        last, offset = kept.decode().split()
-        return Minute.parse(last), int(offset)
+        last, _, offset = kept.partition(" ")
+        if not offset.isdigit():
+            raise Garbled(keys.COMMITTED, kept)
+        return parse_minute(keys.COMMITTED, last.encode()), int(offset)
 
     def keep_partitions(self, count: int) -> None:
         """Take an operator's word that readers of `unique-counts` know of so many partitions."""
@@ -286,7 +281,10 @@ class CountStore:
 
     def kept_partitions(self) -> int:
         """How many partitions of `unique-counts` are agreed to."""
-        return int(cast("bytes | None", self._redis.get(keys.PARTITIONS)) or 1)
+        kept = self._text(keys.PARTITIONS) or "1"
+        if not kept.isdigit():
+            raise Garbled(keys.PARTITIONS, kept)
+        return int(kept)
 
     def progress(self) -> Progress:
         """How far events have been counted, in event mode."""
@@ -307,9 +305,17 @@ class CountStore:
                 pipe.delete(bucket.requests)
             pipe.execute()
 
-    def lease(self) -> "Lease":
+    def lease(self) -> Lease:
         """The right to be the one flusher; not yet taken."""
         return Lease(self._redis)
+
+    def _text(self, name: str) -> str | None:
+        """What is in the key. Raises Garbled where that is no text."""
+        try:
+            found = cast("bytes | None", self._redis.get(name))
+            return found.decode() if found else None
+        except (ResponseError, UnicodeDecodeError) as error:
+            raise Garbled(name, str(error)) from error
 
     def _minutes(self, names: list[str]) -> list[Minute | None]:
         with self._redis.pipeline(transaction=False) as pipe:
@@ -335,51 +341,3 @@ def _sum(parts: list[list[bytes | None]]) -> Stats:
     except ValueError as error:
         raise Garbled("tally:stats", str(error)) from error
     return Stats(unique, total)
-
-
-class LeaseLost(Exception):
-    """Another flusher is at work, or may be: stop. A normal event."""
-
-
-class Lease:
-    """A lock that runs out by itself. For efficiency only: what it must not allow, Kafka's fence refuses."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-        self._lock = Lock(client, keys.LOCK, timeout=LEASE_SECONDS, blocking=False, thread_local=False)
-        self._held = False
-
-    def take(self) -> bool:
-        """Whether the lease is ours now."""
-        try:
-            self._held = self._lock.acquire() or (self._is_nobodys() and self._lock.acquire())
-        except OutOfMemoryError:
-            return True  # the flush is what frees memory, and the fence is enough
-        return self._held
-
-    def _is_nobodys(self) -> bool:
-        """Whether it stood there for ever, and is gone now: a flusher's runs out."""
-        return self._redis.pttl(keys.LOCK) == _FOR_EVER and bool(self._redis.delete(keys.LOCK))
-
-    def extend(self) -> None:
-        """A whole lease more from now. Raises LeaseLost when it had run out."""
-        if not self._held:
-            return
-        try:
-            self._lock.reacquire()
-        except LockError as error:
-            raise LeaseLost from error
-
-    def is_ours(self) -> bool:
-        """Whether it is taken and has not run out."""
-        return self._held and self._lock.owned()
-
-    def release(self) -> None:
-        """Let the next one in. Having lost it is no error."""
-        if self._held:
-            with suppress(LockError):
-                self._lock.release()
-
-    def remaining(self) -> timedelta:
-        """How long the present holder's lease still runs; zero without one."""
-        return timedelta(milliseconds=max(0, self._redis.pttl(keys.LOCK)))

@@ -38,8 +38,9 @@ from redis.exceptions import RedisError, ResponseError
 from counter.kafka.client import client_config, prefixed
 from counter.minute import Minute
 from counter.store.clients import connect
-from counter.store.counts import CorruptMinute, CountStore, Lease, LeaseLost, Stats
+from counter.store.counts import CorruptMinute, CountStore, Stats
 from counter.store.keys import GARBLED
+from counter.store.lease import Lease, LeaseLost
 from counter.task_names import FLUSH, HISTORY
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics

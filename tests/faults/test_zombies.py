@@ -8,7 +8,7 @@ from signal import SIGCONT, SIGKILL
 
 import pytest
 
-from counter.store.counts import LEASE_SECONDS, Lease
+from counter.store.lease import LEASE_SECONDS, Lease
 from tasks.kafka.errors import Fenced, StartOver
 from tasks.publishing import steps, transaction
 from tasks.publishing.flush import Flush

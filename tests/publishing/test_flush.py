@@ -190,7 +190,7 @@ def test_many_flushers_at_once_publish_nothing_twice(
     store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the lease even: the fence is what counts."""
-    monkeypatch.setattr("counter.store.counts.Lease.take", lambda self: True)
+    monkeypatch.setattr("counter.store.lease.Lease.take", lambda self: True)
     for _ in range(3):
         accept(store, *range(100))
         next_minute(store)
