@@ -47,8 +47,10 @@ def why_taken(host: str, port: int) -> str | None:
         for address in addresses(host):
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             socket.create_server((address, port), family=family).close()
-    except OSError as error:
+    except socket.gaierror as error:  # it is no host
         return error.strerror
+    except OSError as error:
+        return os.strerror(error.errno or 0)
     return None
 
 

@@ -157,7 +157,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # A path is no url: it may have a + or a # in it.
 SQLITE = {"ENGINE": "project.sqlite", "NAME": str(TALLY_HOME / "tally.sqlite3")}
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db("DATABASE_URL") if env.str("DATABASE_URL", default="") else SQLITE
+}
 
 # Log-ins: after so many failures, no password of that client's is looked at for a while
 AUTHENTICATION_BACKENDS = [
