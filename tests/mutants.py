@@ -132,10 +132,10 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "the watermark raises the seal",
+        "the checkpoint raises the seal",
         FLUSHER,
         f"{FLUSH}an_old_backup_in_which_a_published_minute_is_open_is_settled",
-        ("                self._store.seal(watermark)", "                pass"),
+        ("                self._store.seal(checkpoint)", "                pass"),
     ),
     mutant(
         "the lease: one flusher works at a time",
@@ -159,7 +159,7 @@ MUTANTS = (
         "a topic that lost its end",
         "tasks/publishing/checkpoint.py",
         f"{FLUSH}a_topic_that_lost_its_last_records_stops_it",
-        ("if settled and settled > watermark:", "if False:"),
+        ("if settled and settled > checkpoint:", "if False:"),
     ),
     mutant(
         "an empty topic is not a new one",
@@ -558,7 +558,7 @@ MUTANTS = (
         "a minute is over by Redis's clock, too",
         "tasks/publishing/watermark.py",
         f"{EVENTS}a_minute_that_is_not_over_by_redis_clock_waits_as_well",
-        ("Closing(min(by_clock, by_events), partitions)", "Closing(by_events, partitions)"),
+        ("Watermark(min(by_clock, by_events), partitions)", "Watermark(by_events, partitions)"),
     ),
     mutant(
         "events hold minutes back whatever ACCEPT_SINK says",
@@ -570,7 +570,7 @@ MUTANTS = (
         "the first minute ever is the earliest of all partitions",
         "tasks/publishing/checkpoint.py",
         f"{EVENTS}the_first_minute_is_the_earliest_of_all_partitions",
-        ("if closing.partitions and pending[0] > closing.minute:", "if False:"),
+        ("if watermark.partitions and pending[0] > watermark.minute:", "if False:"),
     ),
     mutant(
         "what was published as events is not read again",

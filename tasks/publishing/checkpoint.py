@@ -1,15 +1,17 @@
-"""The watermark: which minute was published last. Steps 3 and 4 of the flush hang on it."""
+"""The checkpoint: which minute was published last. Steps 3 and 4 of the flush hang on it."""
 
 import time
 from contextlib import suppress
 
+from counter.kafka.client import prefixed
 from counter.minute import EPOCH, Minute
 from counter.store.counts import CountStore
 from counter.store.keys import Garbled
+from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.ownership import Ownership
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import BadRecord
-from tasks.publishing.watermark import find_closing
+from tasks.publishing.watermark import find_watermark
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30
 """Between a node of Redis and this process. NTP keeps within milliseconds; more means that one is wrong."""
@@ -35,7 +37,7 @@ def look_back(store: CountStore, log: PublishedLog, ownership: Ownership) -> lis
     return known
 
 
-def find_watermark(store: CountStore, log: PublishedLog, ownership: Ownership) -> Minute | None:
+def find_checkpoint(store: CountStore, log: PublishedLog, ownership: Ownership) -> Minute | None:
     """The last published minute; None while nothing was ever accepted.
 
     Raises Halt where that can't be told for sure, or where the clocks disagree; further as `look_back`.
@@ -44,16 +46,16 @@ def find_watermark(store: CountStore, log: PublishedLog, ownership: Ownership) -
     known = look_back(store, log, ownership)
     if not known:
         return _origin(store, log)
-    watermark = max(known)
+    checkpoint, topic = max(known), prefixed(UNIQUE_COUNTS)
     is_sealed = False
     with suppress(Garbled):  # 4 mends it
-        is_sealed = (store.sealed() or EPOCH) >= watermark
-    if not is_sealed and not watermark.is_closed(now + MAX_CLOCK_DIFFERENCE_SECONDS):
-        raise Halt(f"unique-counts ends with the minute {watermark}, which is still to come")
+        is_sealed = (store.sealed() or EPOCH) >= checkpoint
+    if not is_sealed and not checkpoint.is_closed(now + MAX_CLOCK_DIFFERENCE_SECONDS):
+        raise Halt(f"{topic} ends with the minute {checkpoint}, which is still to come")
     settled = store.settled()
-    if settled and settled > watermark:
-        raise Halt(f"unique-counts ends with the minute {watermark}, but {settled} was in it already")
-    return watermark
+    if settled and settled > checkpoint:
+        raise Halt(f"{topic} ends with the minute {checkpoint}, but {settled} was in it already")
+    return checkpoint
 
 
 def _now(store: CountStore) -> float:
@@ -67,12 +69,12 @@ def _now(store: CountStore) -> float:
 def _origin(store: CountStore, log: PublishedLog) -> Minute | None:
     """The minute before the first one ever."""
     if sealed := store.sealed():
-        raise Halt(f"unique-counts has no record, but the minutes up to {sealed} were sealed")
+        raise Halt(f"{prefixed(UNIQUE_COUNTS)} has no record, but the minutes up to {sealed} were sealed")
     pending = store.pending()
     if not pending:
         return None
-    closing = find_closing(store, log)
-    if closing.partitions and pending[0] > closing.minute:
+    watermark = find_watermark(store, log)
+    if watermark.partitions and pending[0] > watermark.minute:
         return None  # events of an earlier one may not have been counted yet
     store.begin_at(pending[0])
     return pending[0] - 1

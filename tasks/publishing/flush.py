@@ -7,8 +7,8 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 2   look       the topics are as they must be; the last committed record of unique-counts is not another
                Tally's: else halt and fence nobody
     init       a new producer, init_transactions(): fences every older one, resolves its open transaction
-3   last       no other transaction is open; the same look, which now is final -> the watermark, the minute W,
-               behind all that was ever acknowledged
+3   last       no other transaction is open; the same look, which now is final -> the checkpoint, the minute
+               W, behind all that was ever acknowledged
 4   raise      tally:sealed = max(tally:sealed, W)
 5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e)
 6   the minutes W+1 ... the last that is over (tasks/publishing/watermark.py; further, if further ones are
@@ -48,7 +48,7 @@ from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.kafka.shape import look
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.announcement import announce
-from tasks.publishing.checkpoint import Halt, find_watermark, look_back
+from tasks.publishing.checkpoint import Halt, find_checkpoint, look_back
 from tasks.publishing.manners import Manners
 from tasks.publishing.open_transaction import wait_decided
 from tasks.publishing.ownership import NotOurs, Ownership
@@ -56,7 +56,7 @@ from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
 from tasks.publishing.steps import step
 from tasks.publishing.transaction import Transaction
-from tasks.publishing.watermark import find_closing
+from tasks.publishing.watermark import find_watermark
 
 logger = structlog.get_logger(__name__)
 
@@ -177,34 +177,34 @@ class Flush:
             with step("3.open"):
                 wait_decided(admin, self._lease.extend)
             with step("3.last"):
-                watermark = find_watermark(self._store, log, ownership)
-                self._check_acknowledged(watermark)
-            if not watermark:
+                checkpoint = find_checkpoint(self._store, log, ownership)
+                self._check_acknowledged(checkpoint)
+            if not checkpoint:
                 return False
             with step("4.raise"):
-                self._store.seal(watermark)
+                self._store.seal(checkpoint)
             with step("5.leftovers"):
-                leftovers = self._store.pending(watermark)
+                leftovers = self._store.pending(checkpoint)
                 ownership.check(log, leftovers)
                 for minute in leftovers:
                     self._settle(minute)
             with step("6.closed"):
-                self._closing = find_closing(self._store, log)
-                last = max(watermark, self._closing.minute, self._store.sealed() or watermark)
-            if last == watermark:
+                self._watermark = find_watermark(self._store, log)
+                last = max(checkpoint, self._watermark.minute, self._store.sealed() or checkpoint)
+            if last == checkpoint:
                 return False
             self._identity = ownership.identity
-            return self._publish(transaction, log, watermark + 1, min(last, watermark + MAX_MINUTES))
+            return self._publish(transaction, log, checkpoint + 1, min(last, checkpoint + MAX_MINUTES))
 
     def _check_shape(self, admin: AdminClient) -> None:
         if found := [finding.text for finding in look(admin, self._store) if finding.halts]:
             raise Halt("; ".join(found))
 
-    def _check_acknowledged(self, watermark: Minute | None) -> None:
+    def _check_acknowledged(self, checkpoint: Minute | None) -> None:
         """A commit that Kafka has acknowledged is never made again, unless an operator says so."""
         if kept := self._store.acknowledged():
             last, offset = kept
-            if not watermark or watermark < last:
+            if not checkpoint or checkpoint < last:
                 raise Halt(_missing(last, offset))
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
@@ -259,7 +259,7 @@ class Flush:
             with step("6b.id_counts"):
                 self._manners.exhaust(self._add_id_counts(transaction, minute, stats))
         with step("6b.unique_count"):
-            partitions = self._closing.partitions if minute <= self._closing.minute else 0
+            partitions = self._watermark.partitions if minute <= self._watermark.minute else 0
             record = UniqueCount(minute, stats, datetime.now(UTC), partitions, self._identity)
             transaction.add_unique_count(record)
         return record

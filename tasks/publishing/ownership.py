@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from counter.kafka.client import prefixed
 from counter.minute import Minute
 from counter.store.counts import CountStore
+from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.published_log import Published, PublishedLog
 
 UNNAMED = ""
@@ -34,7 +36,8 @@ class Ownership:
         if last and not self.is_ours(last) and not self._is_said(last.record.minute):
             record = last.record
             raise NotOurs(
-                f"unique-counts is written by another Tally ({record.tally}, up to {record.minute}):"
+                f"{prefixed(UNIQUE_COUNTS)} is written by another Tally"
+                f" ({record.tally}, up to {record.minute}):"
                 " give this one a KAFKA_TOPIC_PREFIX, or hand the topic over with manage.py take_over"
             )
         return last
@@ -43,8 +46,8 @@ class Ownership:
         """Raise NotOurs unless all these minutes were published from here. Further as `unpublished`."""
         for minute, record in islice(self.unpublished(log, minutes), 1):
             raise NotOurs(
-                f"unique-counts is past the minute {minute}, which waits here, and its record is {record}:"
-                " see manage.py take_over"
+                f"{prefixed(UNIQUE_COUNTS)} is past the minute {minute}, which waits here,"
+                f" and its record is {record}: see manage.py take_over"
             )
 
     def unpublished(self, log: PublishedLog, minutes: Sequence[Minute]) -> Iterator[tuple[Minute, str]]:

@@ -1,4 +1,4 @@
-"""Closing: which minutes are over. Step 6 of the flush hangs on it.
+"""The watermark: how far time has come everywhere, so which minutes are over. Step 6 of the flush hangs on it.
 
 A minute is over when it is by Redis's clock, for calls that are counted at once. Where there are events it
 must also have been read to its end in every partition of `requests`: a later append time was seen there. So
@@ -16,7 +16,7 @@ from tasks.publishing.published_log import PublishedLog
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class Watermark:
     """How far minutes are over."""
 
     minute: Minute
@@ -25,13 +25,13 @@ class Closing:
     """Of `requests`, that have been read past its end; 0 where there are no events"""
 
 
-def find_closing(store: CountStore, log: PublishedLog) -> Closing:
+def find_watermark(store: CountStore, log: PublishedLog) -> Watermark:
     """What is over now. Raises KafkaAway or NoTopic where partitions count and can't be told."""
     by_clock = Minute.at(store.now()) - 1
     if not store.event_buckets() and not is_event_mode():
-        return Closing(by_clock)
+        return Watermark(by_clock)
     positions = store.progress().positions()
     # Asked for each time: a partition that was added holds events that nobody may have read yet.
     partitions = log.count_partitions(prefixed(REQUESTS))
     by_events = min(closed_minute(positions.get(partition)) for partition in range(partitions))
-    return Closing(min(by_clock, by_events), partitions)
+    return Watermark(min(by_clock, by_events), partitions)
