@@ -1,4 +1,4 @@
-"""The watermark: how far time has come everywhere, so which minutes are over. Step 6 of the flush hangs on it.
+"""The watermark: how far time has come everywhere, so what minutes are over. Step 6 of the flush hangs on it.
 
 A minute is over when it is by Redis's clock, for calls that are counted at once. Where there are events it
 must also have been read to its end in every partition of `requests`: a later append time was seen there. So

@@ -132,10 +132,13 @@ def test_knows_one_method(client: httpx.Client, method: str) -> None:
     assert "POST" in answer.headers["allow"]
 
 
-def test_a_body_without_an_end_is_cut_off(client: httpx.Client, valkey: redis.Redis) -> None:
-    host, port = client.base_url.host, client.base_url.port or 0
-    head = f"POST {BATCH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-    with socket.create_connection((host, port), timeout=60) as raw:
+def test_a_body_without_an_end_is_cut_off(valkey: redis.Redis) -> None:
+    """By what is in front of Django, which waits for the end of a body."""
+    head = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with (
+        serving() as url,
+        socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=60) as raw,
+    ):
         raw.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         try:
             for _ in range(64):

@@ -286,7 +286,7 @@ def test_a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_op
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.events.own_topic.LOOK_SECONDS", 1.0)
     calls = publish(topic, store, valkey, first)
     with consolidating():
         topic.wait_counted(valkey)
@@ -327,7 +327,7 @@ def test_two_new_ones_count_all_events_each_until_one_has_published(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tasks.events.consolidator.LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.events.own_topic.LOOK_SECONDS", 1.0)
     topic.append(0, at(first), 1, 2)
     topic.append(2, at(first), 2)
     topic.mark(at(first + 1))
