@@ -412,7 +412,7 @@ def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: red
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.accepting.callback_queue.TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.store.clients.PAGE_TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()

@@ -32,7 +32,7 @@ class SyncWriter:
     def record(self, ids: Sequence[int]) -> Accepted:
         """Count calls. Raises Unavailable where any could not be: as far as is known, none of that bucket."""
         outcomes: list[Accepted | Unavailable] = []
-        for parts in rounds(ids, len(self._buckets)):
+        for parts in rounds(list(ids), len(self._buckets)):
             self.commit(parts, lambda _, outcome: outcomes.append(outcome))
         accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
         for outcome in outcomes:
