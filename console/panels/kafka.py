@@ -45,6 +45,7 @@ def kafka_panel() -> Iterator[Fact]:
         if last:
             yield Fact("Published", ago(last.record.published_at))
             yield from _writer(last.record.tally)
+        yield from _topics()
 
 
 def _writer(tally: str) -> Iterator[Fact]:
@@ -52,7 +53,6 @@ def _writer(tally: str) -> Iterator[Fact]:
     with suppress(RedisError):
         if tally not in ("", CountStore(client()).identity()):
             yield Fact("Written by", f"another Tally, {tally}", Level.BAD)
-        yield from _topics()
 
 
 def _topics() -> Iterator[Fact]:

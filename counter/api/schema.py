@@ -146,6 +146,8 @@ accept = extend_schema(
         http_200="`ok`: it is recorded",
         http_400="`failed`: there is no id, or a wrong one, or a wrong endpoint",
         http_401="`failed`: it needs ACCEPT_TOKEN",
+        http_413="`failed`: it has a body, which is too large",
+        http_431="`failed`: its request line and headers are too large",
         http_503="`failed`: it could not be recorded; try again after `Retry-After` seconds",
     ),
     callbacks=[_callback],

@@ -77,5 +77,5 @@ def _secret_files() -> Iterator[Path]:
     """The key that `make run` made, and accounts, sessions and tokens where a file has them."""
     yield settings.TALLY_HOME / "secret_key"
     for database in settings.DATABASES.values():
-        if database["ENGINE"].endswith("sqlite3"):
+        if database["ENGINE"] == "project.sqlite":
             yield Path(database["NAME"])

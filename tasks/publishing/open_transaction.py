@@ -18,7 +18,7 @@ from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
 from tasks.publishing.checkpoint import Halt
 
 ASK_SECONDS = 5.0
-WAIT_SECONDS = 3.0
+WAIT_SECONDS = 10.0
 """For one that is about to end."""
 
 PAUSE_SECONDS = 0.1

@@ -24,6 +24,11 @@ READ_SECONDS = 20.0
 POLL_SECONDS = 1.0
 
 
+PAUSE_SECONDS = 0.1
+
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+"""For a moment: the topic was just made, or a broker was stopped."""
+
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
 
@@ -125,15 +130,18 @@ class PublishedLog:
         return low < high
 
     def _bounds(self, partition: int = PARTITION) -> tuple[int, int]:
-        try:
-            bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=READ_SECONDS
-            )
-        except KafkaException as error:
-            raise _failure(error.args[0], self._topic) from error
-        if not bounds:
-            raise KafkaAway(f"no answer about the ends of {self._topic}")
-        return bounds
+        where, deadline = TopicPartition(self._topic, partition), time.monotonic() + READ_SECONDS
+        while True:
+            try:
+                bounds = self._consumer.get_watermark_offsets(where, timeout=READ_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                    raise _failure(error.args[0], self._topic) from error
+                time.sleep(PAUSE_SECONDS)
+            else:
+                if not bounds:
+                    raise KafkaAway(f"no answer about the ends of {self._topic}")
+                return bounds
 
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
         """From `start` to the end of the partition, which must lie beyond `beyond`."""

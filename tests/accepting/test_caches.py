@@ -18,7 +18,7 @@ ASKED = [
     ("GET", f"{PATH}?id=x", 400),
     ("GET", f"{PATH}?id=x&endpoint=y", 400),
     ("PUT", f"{PATH}?id=1", 405),
-    ("OPTIONS", f"{PATH}?id=1", 200),
+    ("OPTIONS", f"{PATH}?id=1", 405),
     ("GET", "/healthz", 200),
     ("GET", "/readyz", 200),
     ("GET", "/metrics", 200),

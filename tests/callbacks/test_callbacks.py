@@ -33,7 +33,7 @@ from tasks.callbacks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tasks.publishing.flush import BUDGET_SECONDS
 from tests.support.endpoint import Receiver, ok, receiving
-from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.processes import BIN, HOME, Process, run, wait_until
 from tests.support.requests_topic import Requests
 from tests.support.web import metric, serving
 
@@ -283,9 +283,8 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
         wait_until(lambda: metric(url, 'tally_callbacks_total{outcome="2xx"}') == told + 1, "it is counted")
 
 
-def test_tells_the_minute_of_the_event_in_event_mode(
-    kafka_process: ServerProcess, valkey: redis.Redis, receiver: Receiver
-) -> None:
+@pytest.mark.usefixtures("kafka")
+def test_tells_the_minute_of_the_event_in_event_mode(valkey: redis.Redis, receiver: Receiver) -> None:
     topic = Requests(timestamps="LogAppendTime")
     with serving("web", ACCEPT_SINK="kafka") as url:
         wait_until(lambda: httpx.get(f"{url}{PATH}", params={"id": 42}).is_success, "accepting")

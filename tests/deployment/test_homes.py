@@ -35,7 +35,7 @@ class Careless(Run):
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Careless]:
     folder = tmp_path_factory.mktemp("homes") / ODD
     folder.mkdir()
-    system = Careless(folder)
+    system = Careless(folder, PROMETHEUS_MULTIPROC_DIR="")
     with run(system):
         wait_until(system.is_ready, f"it accepts calls, see {system.log}", START_SECONDS)
         yield system

@@ -47,7 +47,11 @@ def expected(query: bytes) -> Answer:
     return Answer(200, b"ok")
 
 
+REFUSED = {Answer(400, b"failed"), Answer(400, b"Invalid HTTP request received."), Answer(CUT_OFF, b"")}
+"""What servers say of what is no HTTP, ours and uvicorn's own."""
+
+
 def agree(answers: Iterable[Answer], query: bytes) -> bool:
     """Whether all of them are as expected, or all refused by the server itself, as no HTTP."""
     found = set(answers)
-    return found == {expected(query)} or found in ({Answer(400, b"")}, {Answer(CUT_OFF, b"")})
+    return found == {expected(query)} or found <= REFUSED

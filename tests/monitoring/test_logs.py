@@ -97,7 +97,7 @@ def test_a_flush_logs_one_line_a_minute(system: System) -> None:
     for offset, line in enumerate(said):
         assert (line["unique"], line["total"], line["attempt"], line["offset"]) == (2, 3, 1, offset)
         assert line["lag"] == 0  # it is published before the clock says that it is over
-        assert line["logger"] == "tasks.publishing.history"
+        assert line["logger"] == "tasks.publishing.announcement"
         assert line["task_id"]
 
 

@@ -13,7 +13,7 @@ from tests.support.processes import run_python
 
 COUNT = """
 import django; django.setup()
-from counter import metrics
+from counter.telemetry import metrics
 metrics.observe(3, 0.1)
 """
 ODD = {
@@ -83,7 +83,7 @@ def full(tmp_path: Path) -> Iterator[Path]:
 
 FORK = """
 import os, django; django.setup()
-from counter import metrics
+from counter.telemetry import metrics
 if pid := os.fork():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 for number in range(1000):

@@ -154,10 +154,10 @@ import json, sys
 from project import traces
 traces.set_up("web")
 import project.asgi, tasks.publishing.flush
-from counter import spans
+from counter.telemetry import tracing
 # redis-py imports the SDK's metrics where they are installed.
 ours = {"opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.exporter"}
-print(json.dumps([traces.is_asked_for(), bool(ours & set(sys.modules)), type(spans.current).__name__]))
+print(json.dumps([traces.is_asked_for(), bool(ours & set(sys.modules)), type(tracing.current).__name__]))
 """
 
 
