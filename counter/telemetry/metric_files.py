@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -67,9 +68,15 @@ def readable(folder: Path) -> tuple[list[str], int]:
 
 def _is_readable(file: Path) -> bool:
     try:
-        if not file.is_file():
+        if not file.is_file() or _used(file) < 0:
             return False
         MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
     except UNREADABLE:
         return False
     return True
+
+
+def _used(file: Path) -> int:
+    """How many bytes are in use, as the first four say: prometheus_client takes less than none for none."""
+    with file.open("rb") as opened:
+        return int.from_bytes(opened.read(4), sys.byteorder, signed=True)

@@ -13,6 +13,7 @@ from typing import cast
 import httpx
 import pytest
 import redis
+from celery import current_app
 from django.conf import settings as own_settings
 from pytest_django import Settings
 from standardwebhooks import Webhook
@@ -313,6 +314,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
     with receiving(hang) as receiver, serving() as url:
         before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
         with run(worker(receiver)):
+            wait_until(lambda: current_app.control.inspect(timeout=1).ping(), "the worker is there")
             waiting, begin = CallbackQueue(), time.monotonic()
             waiting.put(receiver.url, SyncWriter(connect_for_accept()).record([1]).minute)
             receiver.got.get(timeout=60)

@@ -151,6 +151,8 @@ def status(url: str, path: bytes) -> int:
 
 OFF = """
 import json, sys
+import django
+django.setup()
 from project import traces
 traces.set_up("web")
 import project.asgi, tasks.publishing.flush
