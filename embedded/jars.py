@@ -1,12 +1,15 @@
 """Apache Kafka's Java archives, from Maven Central. `python -m embedded.jars` writes kafka.lock anew."""
 
+import fcntl
 import hashlib
 import logging
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import requests
 from jgo.maven import MavenContext
+from tenacity import before_sleep_log, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 VERSION = "4.1.1"
 # Kafka leaves it to whoever runs it to bring a backend for its logs.
@@ -22,14 +25,18 @@ def fetch(folder: Path) -> None:
     """Download every archive of kafka.lock into `folder`, unless that exists; raises OSError or RuntimeError.
 
     The folder appears when it is complete and checked: what is there may be used, whatever was interrupted.
+    Of several processes one downloads, and the others wait for it.
     """
     if folder.exists():
         return
-    log.info("Downloading Apache Kafka %s ...", VERSION)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as name:
-        _download(LOCK.read_text().splitlines(), Path(name))
-        _publish(Path(name, "jars"), folder)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            log.info("Downloading Apache Kafka %s ...", VERSION)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as name:
+                _download(LOCK.read_text().splitlines(), Path(name))
+                Path(name, "jars").rename(folder)
 
 
 def lock() -> str:
@@ -59,21 +66,19 @@ def _download(locked: list[str], target: Path) -> None:
                 log.info("    %d of %d files", count, len(locked))
 
 
-def _publish(complete: Path, folder: Path) -> None:
-    try:
-        complete.rename(folder)
-    except OSError:
-        # Another process was faster, which is as good.
-        if not folder.exists():
-            raise
-
-
 def _resolve(context: MavenContext, coordinate: str) -> list[str]:
     itself, needed = context.resolver.resolve([context.create_dependency(coordinate)])
     used = itself + [dependency for dependency in needed if dependency.scope in ("compile", "runtime")]
     return [f"{one.groupId}:{one.artifactId}:{one.version}" for one in used]
 
 
+@retry(
+    retry=retry_if_exception_type((requests.ConnectionError, requests.Timeout)),
+    wait=wait_exponential(),
+    stop=stop_after_attempt(5),
+    before_sleep=before_sleep_log(log, logging.WARNING),
+    reraise=True,
+)
 def _archive(context: MavenContext, coordinate: str) -> Path:
     return context.create_dependency(coordinate).artifact.resolve()
 

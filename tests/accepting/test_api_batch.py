@@ -238,11 +238,14 @@ def test_a_million_ids_by_batches_are_exact_in_kafka(store: CountStore) -> None:
     batches = [[(n * 7919 + i) % 300_000 for i in range(10_000)] for n in range(100)]
     with serving("web", workers=2) as url, httpx.Client(base_url=url, timeout=60) as client:
 
-        def call(ids: list[int]) -> int:
-            return client.post(BATCH, json={"ids": ids}).status_code
+        def count(ids: list[int]) -> None:
+            while ids:
+                answer = client.post(BATCH, json={"ids": ids})
+                assert answer.status_code in (200, 503)
+                ids = answer.json().get("refused", [])  # by a machine that is busy with other tests too
 
         with ThreadPoolExecutor(4) as callers:
-            assert set(callers.map(call, batches)) == {200}
+            list(callers.map(count, batches))
     minutes = store.pending()
     store.begin_at(minutes[0])
     store.seal(minutes[-1])

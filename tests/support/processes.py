@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Protocol
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 START_SECONDS = 180
 """For a server: a Java on a machine with much else to do."""
 

@@ -2,9 +2,11 @@
 
 import signal
 import sys
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from subprocess import PIPE, Popen
+from threading import Barrier, BrokenBarrierError
 
 import psutil
 import pytest
@@ -113,6 +115,22 @@ def test_a_download_that_differs_from_the_lock_is_not_used(
     with pytest.raises(RuntimeError, match=r"not what kafka\.lock says"):
         jars.fetch(tmp_path / "jars")
     assert not (tmp_path / "jars").exists()
+
+
+def test_of_several_at_once_one_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    downloads: list[Path] = []
+    two = Barrier(2)
+
+    def download(locked: list[str], target: Path) -> None:
+        downloads.append(target)
+        with suppress(BrokenBarrierError):
+            two.wait(timeout=0.5)  # for a second one, which must not come
+        (target / "jars").mkdir()
+
+    monkeypatch.setattr(jars, "_download", download)
+    with ThreadPoolExecutor(3) as callers:
+        list(callers.map(jars.fetch, [tmp_path / "jars"] * 3))
+    assert len(downloads) == 1
 
 
 def test_a_tail_reads_whole_lines_and_goes_on_after_a_rotation(tmp_path: Path) -> None:
