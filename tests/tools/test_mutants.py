@@ -1,5 +1,9 @@
 """The mutants fit the code, the suite and docs/faults.md, so that `make mutants` can judge each of them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.mutants import MUTANTS, Mutant, row
@@ -28,3 +32,10 @@ def test_the_test_that_must_notice_is_there(mutant: Mutant) -> None:
 @of_each
 def test_the_page_names_the_same_test(mutant: Mutant) -> None:
     assert row(mutant, "fails") in (ROOT / "docs" / "faults.md").read_text()
+
+
+def test_runs_outside_of_pytest_and_says_that_no_guard_has_such_a_name() -> None:
+    outside = {name: value for name, value in os.environ.items() if name != "TALLY_HOME"}
+    command = [sys.executable, "-m", "tests.mutants", "no such guard"]
+    done = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "no guard has 'no such guard' in its name\n")
