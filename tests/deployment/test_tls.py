@@ -223,10 +223,11 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
         assert next(unique_counts(servers.kafka)).startswith(b'{"minute": "')
         wait_until(lambda: not store.pending(), "the worker has published it")
         wait_until(lambda: client.exists(keys.BEAT), "a beat leads")
+        history = "from counter.models import PublishedMinute as P; print(P.objects.count())"
+        shell = ("shell", "--verbosity=0", "--command", history)
+        wait_until(lambda: int(manage(*shell, **admin)) >= 1, "the database knows of the minute")
         assert client.acl_log() == [], "what a role needs, it may do"
     assert PASSWORD not in worker.output + beat.output
-    history = "from counter.models import PublishedMinute as P; print(P.objects.count())"
-    assert int(manage("shell", "--verbosity=0", "--command", history, **admin)) >= 1
 
 
 @pytest.mark.usefixtures("topics")
