@@ -211,6 +211,7 @@ def test_connections_that_say_nothing_stop_no_call(
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         with started() as (process, url), ExitStack() as stack:
+            assert statuses_of(url, 200, seconds=1) == {200}  # what the first calls load is no connection's
             before = resident(process)
             for _ in range(connections):
                 stack.enter_context(idle(url))

@@ -342,10 +342,10 @@ def test_kafka_says_why(servers: Servers, settings: Settings, monkeypatch: pytes
         setattr(settings, name, value)
     assert complaints() == ""
     settings.KAFKA_SASL_PASSWORD = "wrong"
-    assert "Authentication failed" in complaints()
+    wait_until(lambda: "Authentication failed" in complaints(), "a wrong password is named")
     settings.KAFKA_SASL_PASSWORD = PASSWORD
     settings.KAFKA_SSL_CA = str(servers.stranger.ca.certificate)
-    assert "certificate verify failed" in complaints()
+    wait_until(lambda: "certificate verify failed" in complaints(), "a wrong certificate is named")
     monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 0)
     with (
         Transaction(lambda: None) as transaction,
