@@ -28,9 +28,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 LOGIN = (
-    "from django.contrib.auth.models import User;"
+    "from counter.models import PublishedMinute; PublishedMinute.objects.all().delete();"
+    " from django.contrib.auth.models import User;"
     " User.objects.filter(username='admin').delete(); User.objects"
 )
+"""No minute of another test in the history, and a login of our own."""
 
 
 @dataclass

@@ -111,6 +111,7 @@ def test_minutes_are_published_and_settled_and_the_history_is_filled_in_later(
         system.verify()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("lane", LANES)
 def test_no_page_waits_longer_than_two_seconds(database: Database, lane: str, valkey: redis.Redis) -> None:
     name = f"ada-{time.time_ns()}"

@@ -214,6 +214,7 @@ async def test_a_planned_failover_there_and_back_under_load(address: Address) ->
     verify_waiting(load.calls, address.master)
 
 
+@pytest.mark.timed
 async def test_an_address_that_leads_to_a_replica_is_a_refusal_that_says_why(
     address: Address, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.web import serving
 
+pytestmark = pytest.mark.timed
+
 SECONDS = 2.0
 AT_ONCE = 4
 

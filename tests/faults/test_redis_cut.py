@@ -138,6 +138,7 @@ async def test_a_network_that_hangs_is_a_refusal_in_time(proxy: Proxy, valkey: r
     verify_waiting(Calls(ok=Counter([0, 3]), unknown=Counter([1])), valkey)
 
 
+@pytest.mark.timed
 def test_a_network_that_hangs_is_a_refusal_in_time_from_django_too(proxy: Proxy, valkey: redis.Redis) -> None:
     """A client that repeated commands by itself would keep the caller waiting for seconds."""
     recorder = SyncWriter(connect_for_accept())

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from counter.accepting.accept_call import PATH
 from counter.minute import Minute
 from tests.support.checker import Calls, verify
-from tests.support.processes import BIN, Process, run, wait_until
+from tests.support.processes import BIN, START_SECONDS, Process, run, wait_until
 from tests.support.whole_system import PROGRAMS, Run, command_line
 
 CALLERS = 4
@@ -83,7 +83,11 @@ def more(system: Run, name: str, *command: str) -> Process:
 def kill_one(system: Run, program: str) -> None:
     victim = next(process for process in system.processes() if program in command_line(process))
     victim.kill()
-    wait_until(lambda: not victim.is_running() and system.is_up(), f"{program} is back, see {system.log}")
+    wait_until(
+        lambda: not victim.is_running() and system.is_up(),
+        f"{program} is back, see {system.log}",
+        START_SECONDS,
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's death")

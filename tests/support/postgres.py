@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP, Signals
 
 import psutil
 
@@ -77,14 +78,19 @@ class Postgres:
     def stopped(self) -> Iterator[None]:
         """Every process of it, by SIGSTOP: connections are still taken by the system, and nothing answers."""
         server = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
-        processes = [server, *server.children()]
-        for process in processes:
-            process.suspend()
+        server.suspend()  # first, so that no child comes after the others
         try:
+            self._send_children(server, SIGSTOP)
             yield
         finally:
-            for process in processes:
-                process.resume()
+            self._send_children(server, SIGCONT)
+            server.resume()
+
+    @staticmethod
+    def _send_children(server: psutil.Process, number: Signals) -> None:
+        for child in server.children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                child.send_signal(number)
 
     def remove(self) -> None:
         """Its data, once it has stopped."""

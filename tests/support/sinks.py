@@ -10,10 +10,9 @@ from counter.sinks.outcome import Accepted
 from counter.store.clients import connect
 from counter.store.counts import CountStore, Stats
 from counter.store.offsets import Progress
-from tasks.kafka.topics import create_topics
 from tests.support.processes import ServerProcess
 from tests.support.requests_topic import Requests
-from tests.support.reset import empty, is_empty
+from tests.support.reset import empty, is_empty, new_topics
 
 SINKS = ("redis", "kafka")
 
@@ -57,7 +56,7 @@ class EventSink(Sink):
 
     def __init__(self, server: ServerProcess) -> None:
         super().__init__(server)
-        create_topics()  # a consolidator asks what was published
+        new_topics()  # a consolidator asks what was published, and by whom
         self._topic = Requests(timestamps="LogAppendTime")
         self._ends: list[int] = []
 
