@@ -751,7 +751,7 @@ MUTANTS = (
         "the history goes on behind its newest row",
         "tasks/publishing/history.py",
         f"{DATABASE}minutes_are_published_and_settled_and_the_history_is_filled_in_later[SQLite-locked]",
-        ("newest.offset if newest else -1", "10**9"),
+        ("newest.offset if newest else -1", "newest.offset + 2 if newest else -1"),
     ),
     mutant(
         "a worker that hangs in a step does not look alive",
