@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError, ResponseError
 
+from console import kafka
 from console.client import client
 from console.flushing import Outcome, follow
 from console.level import Level
 from console.query import number
+from console.verdict import Verdict
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
 from counter.store.counts import CountStore
@@ -41,15 +43,6 @@ class Row:
     def per_second(self) -> float:
         """Ids accepted, on the average of the minute so far."""
         return self.pending.total / min(SECONDS, max(1.0, self.pending.age_seconds))
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One sentence that says how things are, and one that says what to do about it."""
-
-    level: Level
-    title: str
-    advice: str = ""
 
 
 @dataclass(slots=True)
@@ -102,7 +95,7 @@ def _look(query: Mapping[str, str], last: PublishedMinute | None) -> Overview:
         unpublished_seconds=_unpublished_seconds(store, last),
         outcome=follow(store, query),
     )
-    overview.verdict = next(_verdicts(overview, store.halted()))
+    overview.verdict = next(_verdicts(overview, store))
     return overview
 
 
@@ -126,15 +119,16 @@ def away(error: RedisError) -> Verdict:
     )
 
 
-def _verdicts(overview: Overview, halted: str | None) -> Iterator[Verdict]:
+def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
     """The worst first; the last one is always there."""
-    if halted:
+    if halted := store.halted():
         yield Verdict(
             Level.BAD,
             "Publishing has stopped, so as not to publish anything twice or lose it",
             f"{halted}. Counting goes on and nothing is deleted. Remove the cause, then flush. If the topic"
             " itself can't be repaired, manage.py set_last_published says where to go on.",
         )
+    yield from kafka.verdicts(store)
     if overview.oldest and overview.oldest.waited_seconds > OVERDUE_SECONDS:
         yield Verdict(
             Level.BAD,

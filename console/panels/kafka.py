@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from redis.exceptions import RedisError
 
 from console.client import client
+from console.kafka import admin_client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago
-from counter.kafka.client import client_config
 from counter.store.counts import CountStore
 from tasks.kafka.errors import KafkaAway
 from tasks.kafka.shape import look
@@ -22,16 +20,11 @@ from tasks.publishing.records import BadRecord
 KAFKA_SECONDS = 1.0
 
 
-@cache
-def _admin_client() -> AdminClient:
-    return AdminClient(client_config())
-
-
 @panel("Kafka")
 def kafka_panel() -> Iterator[Fact]:
     """Which brokers answer, and how the topic ends."""
     try:
-        brokers = _admin_client().list_topics(timeout=KAFKA_SECONDS).brokers.values()
+        brokers = admin_client().list_topics(timeout=KAFKA_SECONDS).brokers.values()
         yield Fact("Brokers", ", ".join(f"{broker.host}:{broker.port}" for broker in brokers))
         with PublishedLog() as log:
             last = log.last()
@@ -58,5 +51,5 @@ def _writer(tally: str) -> Iterator[Fact]:
 def _topics() -> Iterator[Fact]:
     """What is not as it must be."""
     with suppress(KafkaAway, RedisError):  # others say so
-        for finding in look(_admin_client(), CountStore(client()), KAFKA_SECONDS):
+        for finding in look(admin_client(), CountStore(client()), KAFKA_SECONDS):
             yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)

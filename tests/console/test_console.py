@@ -28,7 +28,7 @@ from counter.store.keys import WHOLE
 from tests.support.directives import configured
 from tests.support.processes import ServerProcess
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka_process")]
 
 HOME, LIVE, FLUSH = "/admin/", "/admin/counter/pendingminute/live/", "/admin/counter/pendingminute/flush/"
 HISTORY = "/admin/counter/publishedminute/"
