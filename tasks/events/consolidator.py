@@ -22,7 +22,7 @@ import redis
 import structlog
 from confluent_kafka import Consumer, KafkaError
 
-from counter.kafka.client import client_config, prefixed
+from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.kafka.requests import Records
 from counter.store.offsets import Claim, Progress, Refusal
 from tasks import metrics
@@ -48,6 +48,8 @@ FETCH_BYTES = 100_000
 """Compressed: some ten thousand events."""
 
 POLL_SECONDS = 0.1
+
+NO_TOPIC = "there is no topic {topic}: set ACCEPT_SINK=kafka, and run manage.py create_topics"
 """What a lonely event waits for company."""
 
 
@@ -102,7 +104,9 @@ class Consolidator:
             self._hint.look(self._assignment.times())
 
     def _look_at(self, error: KafkaError, partition: int | None) -> None:
-        if error.code() != KafkaError._AUTO_OFFSET_RESET or partition is None:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            self._waiting.pause(NO_TOPIC.format(topic=prefixed(REQUESTS)))
+        elif error.code() != KafkaError._AUTO_OFFSET_RESET or partition is None:
             self._waiting.pause(f"Kafka: {error.str()}")
         elif self._skip_lost:
             self._assignment.skip_lost(partition)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 
 from counter.minute import Minute
-from tasks.events.recount import Advance, Reader, Recount
+from tasks.events.recount import Advance, Reader, Recount, read_ends
 from tasks.kafka.topics import create_topics
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import UniqueCount
@@ -24,6 +24,7 @@ class Replay:
     """
 
     def __init__(self, first: Minute, last: Minute, prefix: str) -> None:
+        read_ends()  # before a topic is made in vain
         self._prefix = prefix
         self._last = last
         done = None

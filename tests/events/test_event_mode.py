@@ -1,15 +1,18 @@
 """Changing ACCEPT_SINK, and the number of buckets, on a system that runs: nothing is lost either way."""
 
+import subprocess
 import time
 from collections import Counter
 from io import StringIO
 
 import pytest
 import redis
+from confluent_kafka.admin import AdminClient
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 from pytest_django import Settings
 
+from counter.kafka.client import client_config
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import rebucketing
@@ -22,9 +25,10 @@ from tasks.publishing.flush import Flush
 from tests.events.test_consolidator import claim
 from tests.support.checker import Calls, verify, verify_waiting
 from tests.support.flushing import pass_time
-from tests.support.processes import wait_until
+from tests.support.processes import ROOT, wait_until
 from tests.support.reading import unique_counts
-from tests.support.requests_topic import Requests, at, consolidating
+from tests.support.requests_topic import Requests, at, consolidating, delete_topic
+from tests.support.web import manage_command
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +92,34 @@ def test_it_asks_before_it_leaves(topic: Requests, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("builtins.input", lambda prompt: "no")
     with pytest.raises(CommandError, match="nothing was changed"):
         call_command("leave_event_mode", stderr=StringIO())
+
+
+def test_a_script_is_told_that_there_is_nobody_to_ask(topic: Requests) -> None:
+    done = subprocess.run(
+        manage_command("leave_event_mode"),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("nothing was changed: there is nobody to ask. In a script, add --yes\n")
+
+
+def test_a_replay_without_events_makes_no_topics(kafka: None, valkey: redis.Redis) -> None:
+    delete_topic(AdminClient(client_config()))
+    with pytest.raises(CommandError, match="requests"):
+        call_command("replay", "202611230801", "--prefix=again.", stdout=StringIO())
+    assert "again.unique-counts" not in AdminClient(client_config()).list_topics().topics
+
+
+def test_a_consolidator_without_event_mode_says_what_to_set(
+    kafka: None, valkey: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    delete_topic(AdminClient(client_config()))
+    with consolidating():
+        wait_until(lambda: "set ACCEPT_SINK=kafka" in caplog.text, "it says what to set")
 
 
 def test_a_system_may_begin_with_events_again(

@@ -27,5 +27,5 @@ class Command(ReportCommand):
             changed = spread_over(connect(), count)
         except EventsAreCounted as error:
             raise CommandError(str(error)) from error
-        word = "are now" if changed else "were already"
-        return {"buckets": count, "changed": changed}, f"ids {word} spread over {count}"
+        where = f"{count} bucket{'' if count == 1 else 's'}"
+        return {"buckets": count, "changed": changed}, f"ids are{' now' if changed else ''} in {where}"

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from typing_extensions import override
 
+from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
 from counter.store.clients import connect
@@ -30,7 +31,7 @@ class Command(ReportCommand):
         """The minute and `--yes`, beside `--json`."""
         super().add_arguments(parser)
         parser.add_argument("minute", help="yyyyMMddHHmm, in UTC")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        add_yes(parser)
 
     @override
     def report(self, **options: Any) -> tuple[Any, str]:
@@ -48,11 +49,8 @@ class Command(ReportCommand):
         }, f"the last published minute is {published}"
 
     def _ask(self, published: Minute, lost: list[str]) -> None:
-        self.stderr.write(
-            MEANING.format(minute=published, next=published + 1, lost=", ".join(lost) or "it has none")
-        )
-        if input(f"Write {published} once more to go on: ") != str(published):
-            raise CommandError("nothing was changed")
+        meaning = MEANING.format(minute=published, next=published + 1, lost=", ".join(lost) or "it has none")
+        confirm(self.stderr, meaning, str(published))
 
 
 def _parse(text: str) -> Minute:

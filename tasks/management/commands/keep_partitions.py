@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from counter.kafka.client import prefixed
+from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
 from counter.store.counts import CountStore
@@ -28,7 +29,7 @@ class Command(ReportCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """`--yes`, beside `--json`."""
         super().add_arguments(parser)
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        add_yes(parser)
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """Refuses where other partitions hold records: readers would take these for minutes."""
@@ -45,8 +46,7 @@ class Command(ReportCommand):
                 " and make the topic anew (docs/operations.md, When publishing stops)"
             )
         if not options["yes"]:
-            self.stderr.write(MEANING.format(topic=topic, count=count, partition=PARTITION))
-            if input(f"Write {count} to go on: ") != str(count):
-                raise CommandError("nothing was changed")
+            meaning = MEANING.format(topic=topic, count=count, partition=PARTITION)
+            confirm(self.stderr, meaning, str(count))
         CountStore(connect()).keep_partitions(count)
         return {"partitions": count}, f"{topic} may have {count} partitions"

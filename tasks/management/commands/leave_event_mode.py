@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from typing_extensions import override
 
 from counter.kafka.client import REQUESTS, client_config, prefixed
+from counter.management.confirmation import add_yes, confirm
 from counter.mode import is_event_mode
 from counter.store.clients import connect
 from counter.store.counts import CountStore
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        add_yes(parser)
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,9 +40,7 @@ class Command(BaseCommand):
         if is_event_mode():
             raise CommandError("ACCEPT_SINK is kafka: set it to redis everywhere first")
         if not options["yes"]:
-            self.stderr.write(MEANING)
-            if input("Write leave to go on: ") != "leave":
-                raise CommandError("nothing was changed")
+            confirm(self.stderr, MEANING, "leave")
         try:
             self._delete_topic()
         except KafkaException as error:

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
 from counter.store.clients import connect
@@ -45,7 +46,7 @@ class Command(ReportCommand):
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--carry", action="store_true", help="count what is late in the present minute")
         what.add_argument("--drop", action="store_true", help="delete what is late: it was published")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        add_yes(parser)
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """Asks first."""
@@ -70,9 +71,8 @@ class Command(ReportCommand):
         record = last.record
         told = {"writer": record.tally or "one without a name", "identity": store.identity()}
         at = f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC"
-        self.stderr.write(MEANING.format(minute=record.minute, at=at, left=_list(late), **told))
-        if input(f"Write {record.minute} once more to go on: ") != str(record.minute):
-            raise CommandError("nothing was changed")
+        meaning = MEANING.format(minute=record.minute, at=at, left=_list(late), **told)
+        confirm(self.stderr, meaning, str(record.minute))
 
 
 def _look(store: CountStore) -> tuple[Published, list[Minute]]:
