@@ -8,6 +8,7 @@ from signal import SIGCONT, SIGSTOP
 
 import httpx
 import pytest
+import redis
 
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.web import serving
@@ -41,7 +42,7 @@ def hung(process: ServerProcess) -> Iterator[None]:
 
 
 @pytest.fixture
-def client(valkey_process: ServerProcess, kafka_process: ServerProcess, token: str) -> Iterator[httpx.Client]:
+def client(valkey: redis.Redis, kafka: None, token: str) -> Iterator[httpx.Client]:
     """Of somebody who may do everything."""
     with serving() as url, httpx.Client(base_url=url, timeout=60) as client:
         page = client.get("/admin/login/")
