@@ -46,6 +46,7 @@ EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_l
 HTTP, CONNECTIONS = "tests/accepting/test_http.py::test_", "tests/accepting/test_connections.py::test_"
 TOPOLOGY, NGINX = "tests/deployment/test_topology.py::test_", "ops/nginx/tally.conf"
 OWNERSHIP, OWNERSHIPS = "tasks/publishing/ownership.py", "tests/publishing/test_ownership.py::test_"
+HEADLINE = "tests/console/test_headline.py::test_"
 DATABASE = "tests/deployment/test_database.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/transaction.py",
@@ -1145,6 +1146,24 @@ MUTANTS = (
         "project/log_bounds.py",
         "tests/monitoring/test_log_bounds.py::test_a_logger_has_so_many_lines_a_second_and_tells_what_it_left_out",
         ("is_room = self._lines <= self._room", "is_room = True"),
+    ),
+    mutant(
+        "the console says what no consolidator has counted",
+        "tasks/events/backlog.py",
+        f"{HEADLINE}events_that_nobody_counts_are_said",
+        ("max(0, cut - counted)", "0"),
+    ),
+    mutant(
+        "… and not what has just come",
+        "tasks/events/backlog.py",
+        f"{HEADLINE}events_that_nobody_counts_are_said",
+        ("cuts[partition] if cuts[partition] >= 0 else end", "end"),
+    ),
+    mutant(
+        "the console says that Kafka is away",
+        "console/kafka.py",
+        f"{HEADLINE}a_kafka_that_hangs_is_said",
+        ("        yield _away(error.args[0].str())", "        raise"),
     ),
     mutant(
         "an odd query is a clear page",
