@@ -1156,7 +1156,7 @@ MUTANTS = (
     mutant(
         "… and not what has just come",
         "tasks/events/backlog.py",
-        f"{HEADLINE}events_that_nobody_counts_are_said",
+        f"{HEADLINE}an_event_that_has_just_come_is_on_its_way",
         ("cuts[partition] if cuts[partition] >= 0 else end", "end"),
     ),
     mutant(

@@ -1,6 +1,5 @@
 """What the first page says of Kafka, and of events that nobody counts: what callers and readers get."""
 
-import time
 from collections.abc import Iterator
 from signal import SIGCONT, SIGSTOP
 
@@ -14,7 +13,7 @@ from console.level import Level
 from console.verdict import Verdict
 from counter.minute import Minute
 from counter.store.counts import CountStore
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, wait_until
 from tests.support.requests_topic import Requests, at
 
 pytestmark = pytest.mark.django_db
@@ -34,21 +33,34 @@ def headline() -> Verdict:
     return overview.look({}).verdict
 
 
+def expect(title: str) -> None:
+    """A Kafka that is busy may need a second look."""
+    wait_until(lambda: headline().title == title, f"the headline is {title!r}", 30)
+
+
 def test_events_that_nobody_counts_are_said(
     kafka: None, store: CountStore, valkey: redis.Redis, settings: Settings
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     topic, last = Requests(), Minute.at(store.now()) - 1
-    assert headline().level == Level.OK
+    wait_until(lambda: headline().level == Level.OK, "there is nothing to say")
     topic.append(0, at(last), 1)
     topic.append(1, at(last, 1), 2, 3)
-    assert headline().title == "3 accepted calls are not counted, since the start"
+    expect("3 accepted calls are not counted, since the start")
     topic.count(valkey)
-    assert headline().level == Level.OK
+    wait_until(lambda: headline().level == Level.OK, "all is counted")
     topic.append(1, at(last, 2), 4)
-    assert headline().title == f"1 accepted call is not counted, since {last.start:%H:%M}:01.000Z"
-    topic.append(2, time.time(), 5)
-    assert headline().title.startswith("1 accepted call is"), "the other one is on its way"
+    expect(f"1 accepted call is not counted, since {last.start:%H:%M}:01.000Z")
+
+
+def test_an_event_that_has_just_come_is_on_its_way(
+    kafka: None, store: CountStore, valkey: redis.Redis, settings: Settings
+) -> None:
+    settings.ACCEPT_SINK = "kafka"
+    topic = Requests()
+    topic.append(0, Minute.at(store.now()).start.timestamp() - 60, 1)
+    topic.append(0, store.now() + 60, 2)
+    expect("1 accepted call is not counted, since the start")
 
 
 @pytest.mark.parametrize(
@@ -62,4 +74,4 @@ def test_a_kafka_that_hangs_is_said(
     store: CountStore, hung: None, settings: Settings, sink: str, title: str
 ) -> None:
     settings.ACCEPT_SINK = sink
-    assert headline().title == title
+    expect(title)

@@ -14,8 +14,6 @@ from tests.support.processes import ServerProcess
 from tests.support.requests_topic import Requests
 from tests.support.reset import empty, is_empty, new_topics
 
-SINKS = ("redis", "kafka")
-
 
 def recorded(sink: outcome.Sink, id: int) -> Awaitable[Accepted | None]:
     """Record a call, and wait for what the sink tells."""

@@ -6,6 +6,7 @@ from typing import Any
 from celery import current_app
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from tasks.publishing.steps import overdue
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         name = f"{options['worker']}@{socket.gethostname()}"
         try:
             answer = current_app.control.ping([name], timeout=PING_SECONDS)
-        except OperationalError as error:
+        except (OperationalError, RedisError) as error:
             raise CommandError(f"the broker does not answer: {error}") from error
         if not answer:
             raise CommandError(f"{name} does not answer")
