@@ -50,12 +50,10 @@ def backlog(
 
 
 def _partitions(admin: AdminClient, seconds: float) -> list[TopicPartition]:
-    """None where there is no such topic yet."""
+    """None where there is no such topic yet. It is not asked for by name, by which a broker might make it."""
     name = prefixed(REQUESTS)
-    return [
-        TopicPartition(name, partition)
-        for partition in admin.list_topics(name, timeout=seconds).topics[name].partitions
-    ]
+    topic = admin.list_topics(timeout=seconds).topics.get(name)
+    return [TopicPartition(name, partition) for partition in topic.partitions] if topic else []
 
 
 def _offsets(admin: AdminClient, partitions: list[TopicPartition], which: OffsetSpec, seconds: float) -> Ends:
