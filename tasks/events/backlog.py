@@ -37,12 +37,13 @@ def backlog(
         ends = _offsets(admin, partitions, OffsetSpec.latest(), seconds)  # type: ignore[no-untyped-call]
         earlier = OffsetSpec.for_timestamp(int(before * 1000))
         cuts = _offsets(admin, partitions, earlier, seconds)
-        starts = _offsets(admin, partitions, OffsetSpec.earliest(), seconds)  # type: ignore[no-untyped-call]
+        new = [each for each in partitions if each.partition not in positions]
+        starts = _offsets(admin, new, OffsetSpec.earliest(), seconds)  # type: ignore[no-untyped-call]
     except KafkaException as error:
         raise KafkaAway(error.args[0].str()) from error
     late: dict[int, int] = {}
     for partition, end in ends.items():
-        counted = min((each.next for each in positions.get(partition, [])), default=starts[partition])
+        counted = min((each.next for each in positions.get(partition, [])), default=starts.get(partition, 0))
         cut = cuts[partition] if cuts[partition] >= 0 else end  # nothing came since
         late[partition] = max(0, cut - counted)
     behind = (_read_to(positions.get(partition, [])) for partition, events in late.items() if events)
