@@ -1,7 +1,9 @@
 """What the console registers with the admin."""
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 
+from console.actions import ActionAdmin
 from console.history import PublishedMinuteAdmin
 from console.panels import beat, events, kafka, redis, workers  # noqa: F401  (each adds its panel)
 from console.pending import PendingMinuteAdmin
@@ -9,3 +11,4 @@ from counter.models import PendingMinute, PublishedMinute
 
 admin.site.register(PendingMinute, PendingMinuteAdmin)
 admin.site.register(PublishedMinute, PublishedMinuteAdmin)
+admin.site.register(LogEntry, ActionAdmin)

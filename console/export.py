@@ -19,18 +19,19 @@ ROWS = 1000
 """In memory at a time, and sent in one piece."""
 
 
-async def lines(rows: QuerySet[PublishedMinute]) -> AsyncIterator[str]:
-    """A header and a line for every row, however many there are."""
+async def lines(rows: QuerySet[PublishedMinute], counter: str) -> AsyncIterator[str]:
+    """A header and a line for every row, however many there are; those of a named counter begin with it."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(FIELDS)
+    fields = ("counter", *FIELDS) if counter else FIELDS
+    writer.writerow(fields)
     # Of whole rows: of values_list() Django makes the query in the event loop, and then refuses it there.
     left = rows.aiterator(chunk_size=ROWS)
     is_last = False
     while not is_last:
         piece = await _next(left)
         is_last = len(piece) < ROWS
-        writer.writerows([_value(row, name) for name in FIELDS] for row in piece)
+        writer.writerows([_value(row, name) for name in fields] for row in piece)
         yield _take(text)
 
 

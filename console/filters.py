@@ -52,11 +52,11 @@ class TroubleFilter(SimpleListFilter):
 
 
 class RangeFilter(ListFilter):
-    """From one minute to another, both in it."""
+    """Since one minute, until another, both in it."""
 
     title = "range"
     template = "console/range_filter.html"
-    names = ("from", "to")
+    names = ("since", "until")
 
     def __init__(
         self, request: HttpRequest, params: dict[str, Any], model: type[Any], model_admin: "ModelAdmin[Any]"

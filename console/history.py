@@ -1,15 +1,13 @@
 """The published history: to read, to search, to take along."""
 
 import re
-from typing import Any
 
-from django.contrib.admin import ModelAdmin, ShowFacets, display
+from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import (
     Http404,
     HttpRequest,
-    HttpResponse,
     HttpResponseBase,
     JsonResponse,
     StreamingHttpResponse,
@@ -19,9 +17,11 @@ from typing_extensions import override
 
 from console.calendar import CalendarQuerySet
 from console.charts import SPANS, chart
+from console.chosen import chosen
 from console.export import lines
 from console.filters import RangeFilter, TrafficFilter, TroubleFilter
 from console.odd_queries import ODD, without_query
+from console.read_only import ReadOnlyAdmin
 from console.times import clock
 from counter.models import PublishedMinute
 
@@ -29,9 +29,10 @@ _POSITION = re.compile(r"([0-9]+):([0-9]*)")
 MAX_NUMBER = 2**63 - 1
 
 
-class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no generics when it runs
-    """Read-only: the topic is the truth, and `manage.py rebuild_history` makes the rows again."""
+class PublishedMinuteAdmin(ReadOnlyAdmin):
+    """The topic is the truth, and `tally rebuild_history` makes the rows again."""
 
+    title = "Published minutes"
     date_hierarchy = "start"
     ordering = ("-start",)  # as the filters need it: one index for both
     list_display = ("start_utc", "unique_ids", "calls", "lag", "tries", "position", "published")
@@ -42,13 +43,11 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
         "A minute or how it begins (202611230801, 2026-11-23 08), an offset (1234),"
         " or partition:offset (0:1234)."
     )
-    show_facets = ShowFacets.NEVER
-    show_full_result_count = False
     change_list_template = "console/history.html"
 
     @override
     def get_queryset(self, request: HttpRequest) -> CalendarQuerySet:
-        return CalendarQuerySet(PublishedMinute).order_by("-start")
+        return CalendarQuerySet(PublishedMinute).filter(counter=chosen(request)).order_by("-start")
 
     @display(description="minute", ordering="start")
     def start_utc(self, row: PublishedMinute) -> str:
@@ -86,25 +85,6 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
         return f"{row.partition}:{row.offset}"
 
     @override
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Under a title of its own: there is nothing to select."""
-        return super().changelist_view(request, {"title": "Published minutes"} | (extra_context or {}))
-
-    @override
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    @override
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @override
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @override
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PublishedMinute], search_term: str
     ) -> tuple[QuerySet[PublishedMinute], bool]:
@@ -125,7 +105,7 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
         self._check(request)
         if span not in SPANS:
             raise Http404
-        return JsonResponse(chart(SPANS[span]))
+        return JsonResponse(chart(SPANS[span], chosen(request)))
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """What the list shows with the same query, all pages of it, as CSV."""
@@ -135,7 +115,7 @@ class PublishedMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has 
         except ODD as error:
             return without_query(request, reverse("admin:counter_publishedminute_changelist"), error)
         return StreamingHttpResponse(
-            lines(rows),
+            lines(rows, chosen(request)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="published-minutes.csv"'},
         )

@@ -11,7 +11,7 @@ from django.core.cache import cache as memory
 
 from console.level import Level
 from console.times import clock
-from console.verdict import Verdict
+from console.verdict import Section, Verdict
 from counter.kafka.client import client_config
 from counter.mode import is_event_mode
 from counter.store.counts import CountStore
@@ -19,7 +19,7 @@ from tasks.events.backlog import Backlog, backlog
 from tasks.kafka.errors import KafkaAway
 
 ASK_SECONDS = 0.8
-"""For each question: a page that asks a Kafka that hangs still comes within two seconds."""
+"""For each of two questions: a page that asks a Kafka that hangs still comes within two seconds."""
 
 REMEMBER_SECONDS = 2
 """However many look at the console, each process asks no more often."""
@@ -72,7 +72,8 @@ def _uncounted(waiting: Backlog) -> Verdict:
         Level.BAD,
         f"{calls} not counted, {since}",
         "Nothing is lost: the events wait in Kafka, and minutes wait for them. Look whether consolidators run"
-        " (manage.py consolidate) and what their log says; the panel Events has each partition.",
+        " (tally consolidate) and what their log says; the panel Events has each partition.",
+        Section.PARTITION_BEHIND,
     )
 
 
@@ -82,9 +83,11 @@ def _away(error: str) -> Verdict:
             Level.BAD,
             "Kafka is away: no call can be accepted",
             f"Callers are told 503 and try again. Start Kafka, and accepting goes on by itself. ({error})",
+            Section.REFUSING,
         )
     return Verdict(
         Level.BAD,
         "Kafka is away: calls are counted, and nothing is published",
         f"Nothing is lost while minutes wait. Start Kafka, and publishing goes on by itself. ({error})",
+        Section.FLUSH_FAILING,
     )

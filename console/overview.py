@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError, ResponseError
 
-from console import kafka
+from console import calls, kafka
 from console.client import client
 from console.flushing import Outcome, follow
 from console.level import Level
 from console.query import number
-from console.verdict import Verdict
+from console.verdict import Section, Verdict
+from counter.counters import DEFAULT, counters
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
-from counter.store.counts import CountStore
+from counter.store.counts import CountStore, Stats
 from counter.store.pending import Pending, PendingMinutes, State
 
 ROWS = 30
@@ -45,6 +46,17 @@ class Row:
         return self.pending.total / min(SECONDS, max(1.0, self.pending.age_seconds))
 
 
+@dataclass(frozen=True, slots=True)
+class OfCounter:
+    """A counter beside the others."""
+
+    counter: str
+    stats: Stats
+    """Of the present minute"""
+    last: PublishedMinute | None
+    """Its record of the last published minute"""
+
+
 @dataclass(slots=True)
 class Overview:
     """Everything on the page that comes from Redis and from the history."""
@@ -62,22 +74,29 @@ class Overview:
     unpublished_seconds: float = 0.0
     """Since the end of the first minute that is over and not published, idle ones too."""
     outcome: Outcome | None = None
+    counter: str = DEFAULT
+    minute: Minute | None = None
+    """The present one, by Redis's clock"""
+    counters: list[OfCounter] = field(default_factory=list)
 
 
-def look(query: Mapping[str, str]) -> Overview:
+def look(query: Mapping[str, str], counter: str = DEFAULT) -> Overview:
     """The state of things at this moment. Never raises because Redis is away: it says so.
 
-    In `query`: `until`, to show minutes before that one; `flush` and `at`, to follow a flush asked for.
+    The minutes are those of one counter. In `query`: `until`, to show minutes before that one; `flush` and
+    `at`, to follow a flush asked for.
     """
-    last = PublishedMinute.objects.first()
+    last = PublishedMinute.objects.filter(counter=counter).first()
     try:
-        return _look(query, last)
+        return _look(query, counter, last)
     except RedisError as error:
-        return Overview(away(error), last=last)
+        return Overview(away(error), last=last, counter=counter)
 
 
-def _look(query: Mapping[str, str], last: PublishedMinute | None) -> Overview:
-    store, minutes = CountStore(client()), PendingMinutes(client())
+def _look(query: Mapping[str, str], counter: str, last: PublishedMinute | None) -> Overview:
+    store, minutes = CountStore(client()), PendingMinutes(client(), counter)
+    store.learn()
+    now, published = store.now(), PublishedMinute.objects.first()
     until = number(query, "until")
     rows = _rows(minutes, "+inf" if until is None else f"({until}")
     newest = next(iter(rows if until is None else _rows(minutes, limit=1)), None)
@@ -85,18 +104,30 @@ def _look(query: Mapping[str, str], last: PublishedMinute | None) -> Overview:
     oldest = next((Row(pending) for pending in minutes.list(limit=1)), None)
     overview = Overview(
         Verdict(Level.OK, ""),
-        now=store.now(),
+        now=now,
         rows=rows,
         older=str(rows[-1].pending.minute) if len(rows) == ROWS else None,
         open=newest if is_open else None,
         waiting=minutes.waiting(),
         oldest=None if oldest and oldest.pending.state == State.OPEN else oldest,
         last=last,
-        unpublished_seconds=_unpublished_seconds(store, last),
+        unpublished_seconds=_unpublished_seconds(store, published),
         outcome=follow(store, query),
+        counter=counter,
+        minute=Minute.at(now),
+        counters=_counters(store, Minute.at(now), published),
     )
     overview.verdict = next(_verdicts(overview, store))
     return overview
+
+
+def _counters(store: CountStore, minute: Minute, published: PublishedMinute | None) -> list[OfCounter]:
+    """All of them side by side, where there are several: in this minute, and in the last published one."""
+    if len(counters()) == 1:
+        return []
+    rows = PublishedMinute.objects.filter(minute=published.minute) if published else ()
+    last = {row.counter: row for row in rows}
+    return [OfCounter(name, store.of(name).stats([minute])[0], last.get(name)) for name in counters()]
 
 
 def _rows(minutes: PendingMinutes, until: str = "+inf", limit: int = ROWS) -> list[Row]:
@@ -110,23 +141,27 @@ def away(error: RedisError) -> Verdict:
             Level.BAD,
             "Redis holds something that Tally has not written, or does not let it read",
             f"{error}. Mend or delete that key; what can be told for sure is mended by itself.",
+            Section.OVERWRITTEN,
         )
     return Verdict(
         Level.BAD,
         "Redis is away: no call can be accepted",
         f"Callers are told 503 and try again. Start Redis, and counting goes on by itself; what was accepted"
         f" is in its append-only file. ({error})",
+        Section.REDIS_DOWN,
     )
 
 
 def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
     """The worst first; the last one is always there."""
+    yield from calls.refused(client())
     if halted := store.halted():
         yield Verdict(
             Level.BAD,
             "Publishing has stopped, so as not to publish anything twice or lose it",
             f"{halted}. Counting goes on and nothing is deleted. Remove the cause, then flush. If the topic"
-            " itself can't be repaired, manage.py set_last_published says where to go on.",
+            " itself can't be repaired, tally set_last_published says where to go on.",
+            Section.STOPPED,
         )
     yield from kafka.verdicts(store)
     if overview.oldest and overview.oldest.waited_seconds > OVERDUE_SECONDS:
@@ -135,6 +170,7 @@ def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
             "Publishing is behind",
             "Nothing is lost while minutes wait. Look whether Kafka, a worker and beat are there;"
             " Flush now tries at once.",
+            Section.MINUTE_OVERDUE,
         )
     if (gap := overview.unpublished_seconds) > OVERDUE_SECONDS:
         yield Verdict(
@@ -142,8 +178,10 @@ def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
             "Publishing stands still",
             f"Not even an empty minute was published for {gap / SECONDS:.0f} minutes. Look whether"
             " Kafka, a worker and beat are there.",
+            Section.MINUTE_OVERDUE,
         )
-    if overview.open:
+    yield from calls.unsafe(client())
+    if overview.open or any(each.stats.total for each in overview.counters):
         yield Verdict(Level.OK, "Counts flow")
     elif overview.last or overview.oldest:
         yield Verdict(Level.OK, "Idle: no call in this minute yet")

@@ -18,11 +18,13 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from console import flushing, overview
+from console.chosen import chosen
 from console.client import client
 from console.panels import registry
 from console.query import number
 from console.top import top_of_slice
-from counter.accepting.accept_call import BadCall, parse_id
+from counter.accepting.accept_call import BadCall, parse_id, parse_text
+from counter.counters import qualified
 from counter.minute import Minute
 from counter.models import PendingMinute, PublishedMinute
 from counter.store.counts import CountStore
@@ -68,7 +70,8 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
         """The part of the first page that changes all the time."""
-        return render(request, "console/overview.html", {"overview": overview.look(request.GET)})
+        seen = overview.look(request.GET, chosen(request))
+        return render(request, "console/overview.html", {"overview": seen})
 
     def panel_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """One health panel; may take seconds when its thing is away."""
@@ -107,22 +110,24 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         return self._minute_page(request, minute, "console/minute_live.html")
 
     def _minute_page(self, request: HttpRequest, text: str, template: str) -> HttpResponse:
-        minute, minutes = _minute(text), PendingMinutes(client())
-        context = self.admin_site.each_context(request) | {"minute": minute, "title": f"Minute {minute}"}
+        minute, counter = _minute(text), chosen(request)
+        minutes = PendingMinutes(client(), counter)
+        context = self.admin_site.each_context(request)
+        context |= {"minute": minute, "key": qualified(counter, text), "title": f"Minute {minute}"}
         try:
             pending = minutes.get(minute)
             if not pending and template == "console/minute.html":
-                return self._elsewhere(request, minute)
+                return self._elsewhere(request, counter, minute)
             page = minutes.counts(minute, number(request.GET, "start") or 0, PAGE)
             context |= {"page": page, "row": pending and overview.Row(pending)}
-            context |= _search(minutes, minute, request.GET.get("id", "").strip())
+            context |= _search(minutes, counter, minute, request.GET.get("id", "").strip())
         except RedisError as error:
             context |= {"verdict": overview.away(error)}
         return render(request, template, context)
 
-    def _elsewhere(self, request: HttpRequest, minute: Minute) -> HttpResponse:
-        if PublishedMinute.objects.filter(minute=str(minute)).exists():
-            return redirect("admin:counter_publishedminute_change", str(minute))
+    def _elsewhere(self, request: HttpRequest, counter: str, minute: Minute) -> HttpResponse:
+        if row := PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first():
+            return redirect("admin:counter_publishedminute_change", row.key)
         messages.info(request, f"Nothing waits for the minute {minute}: no call was accepted in it.")
         return redirect("admin:index")
 
@@ -130,7 +135,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         """The most frequent ids of one slice of the minute, as JSON; ids as text, for JavaScript's sake."""
         start = number(request.GET, "start") or 0
         try:
-            slice = top_of_slice(PendingMinutes(client()), _minute(minute), start)
+            slice = top_of_slice(PendingMinutes(client(), chosen(request)), _minute(minute), start)
         except RedisError:
             return JsonResponse({}, status=503)
         return JsonResponse({"top": [(str(id), count) for id, count in slice.top], "next": slice.next})
@@ -143,11 +148,11 @@ def _minute(text: str) -> Minute:
         raise Http404(str(error)) from error
 
 
-def _search(minutes: PendingMinutes, minute: Minute, text: str) -> dict[str, Any]:
+def _search(minutes: PendingMinutes, counter: str, minute: Minute, text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        id = parse_id(text.encode())
+        id = parse_text(text.encode()) if counter else parse_id(text.encode())
     except BadCall as error:
         return {"search": text, "problem": str(error)}
     return {"search": text, "found": id, "count": minutes.count(minute, id)}

@@ -10,9 +10,12 @@ from django.template.response import TemplateResponse
 from typing_extensions import override
 
 from console import overview
+from console.chosen import chosen
 from console.log_ins import Door
 from console.odd_queries import View, forgiving
 from console.panels import registry
+from counter.counters import counters
+from counter.version import VERSION
 
 
 class Console(AdminSite):
@@ -37,8 +40,16 @@ class Console(AdminSite):
         return await (self._door.answer(view) if request.method == "POST" else sync_to_async(view)())
 
     @override
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        if self.has_permission(request):
+            context |= {"counters": counters(), "counter": chosen(request), "version": VERSION}
+        return context
+
+    @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         context = dict(extra_context or {})
         if request.user.has_perm("counter.view_pendingminute"):
-            context |= {"overview": overview.look(request.GET), "panels": registry.names()}
+            seen = overview.look(request.GET, chosen(request))
+            context |= {"overview": seen, "panels": registry.names()}
         return super().index(request, context)

@@ -7,6 +7,7 @@ among the tops of the slices.
 from dataclasses import dataclass
 from heapq import nlargest
 
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store.pending import PendingMinutes
 
@@ -19,7 +20,7 @@ SLICE_PAGES = 20
 class Slice:
     """The most frequent ids among some of a minute's ids."""
 
-    top: list[tuple[int, int]]
+    top: list[tuple[Id, int]]
     """(id, count), the most frequent first; at most TOP."""
     next: int | None
     """Where the next slice starts; None after the last."""
@@ -27,7 +28,7 @@ class Slice:
 
 def top_of_slice(minutes: PendingMinutes, minute: Minute, start: int) -> Slice:
     """The slice that begins with the id number `start`, in order of arrival."""
-    top: list[tuple[int, int]] = []
+    top: list[tuple[Id, int]] = []
     position: int | None = start
     for _ in range(SLICE_PAGES):
         page = minutes.counts(minute, position or 0)

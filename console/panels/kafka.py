@@ -13,11 +13,14 @@ from console.panels.registry import Fact, panel
 from console.times import ago
 from counter.store.counts import CountStore
 from tasks.kafka.errors import KafkaAway
-from tasks.kafka.shape import look
+from tasks.kafka.offsets import bounds
+from tasks.kafka.shape import describe_in_use, judge
+from tasks.kafka.shape_rules import TRANSACTION_LOG, Shape
 from tasks.publishing.published_log import NoTopic, PublishedLog
 from tasks.publishing.records import BadRecord
 
 KAFKA_SECONDS = 1.0
+"""For each answer: one that does not come ends the panel."""
 
 
 @panel("Kafka")
@@ -26,7 +29,7 @@ def kafka_panel() -> Iterator[Fact]:
     try:
         brokers = admin_client().list_topics(timeout=KAFKA_SECONDS).brokers.values()
         yield Fact("Brokers", ", ".join(f"{broker.host}:{broker.port}" for broker in brokers))
-        with PublishedLog() as log:
+        with PublishedLog(seconds=KAFKA_SECONDS) as log:
             last = log.last()
     except KafkaException as error:
         yield Fact("Brokers", f"none answers: {error.args[0].str()}", Level.BAD)
@@ -49,7 +52,26 @@ def _writer(tally: str) -> Iterator[Fact]:
 
 
 def _topics() -> Iterator[Fact]:
-    """What is not as it must be."""
+    """What is in each, how it is set up, and what is not as it must be."""
+    store = CountStore(client())
     with suppress(KafkaAway, RedisError):  # others say so
-        for finding in look(admin_client(), CountStore(client()), KAFKA_SECONDS):
+        found = describe_in_use(admin_client(), store, KAFKA_SECONDS)
+        for each in found:
+            if isinstance(each, Shape) and each.name != TRANSACTION_LOG:
+                yield Fact(each.name, f"{_setup(each)}, {_records(each.name)} records")
+        for finding in judge(found, store.kept_partitions()):
             yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)
+
+
+def _setup(shape: Shape) -> str:
+    return f"{_number(shape.partitions, 'partition')}, {_number(shape.replicas, 'replica')}"
+
+
+def _number(of: int, what: str) -> str:
+    return f"{of} {what}" if of == 1 else f"{of} {what}s"
+
+
+def _records(topic: str) -> str:
+    """With those that Kafka keeps for its transactions, which have offsets, too."""
+    found = bounds(admin_client(), topic, KAFKA_SECONDS).values()
+    return f"{sum(end - begin for begin, end in found):,}"

@@ -19,6 +19,8 @@ class Fact:
     label: str
     value: str
     level: Level = Level.OK
+    share: float | None = None
+    """Of a whole, from 0 to 1, to be shown as a bar"""
 
 
 AWAY = (OperationalError, RedisError)

@@ -2,7 +2,7 @@
 // page and back keeps it.
 
 const MAX_SAMPLES = 300;
-const KEY = "tally.samples";
+const KEY = `tally.samples.${document.querySelector("[data-counter]")?.dataset.counter ?? ""}`;
 const samples = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
 
 /** Remember the totals in the table; its data-now is Redis's clock. */

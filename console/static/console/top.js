@@ -11,7 +11,7 @@ function show(top) {
     const row = document.createElement("tr");
     const name = document.createElement("td");
     const link = document.createElement("a");
-    link.href = `?id=${id}`;
+    link.href = `?id=${encodeURIComponent(id)}`;
     link.textContent = id;
     name.append(link);
     const number = document.createElement("td");
