@@ -15,6 +15,8 @@ MARK = "tasks.markers.mark_minute"
 CALLBACK = "tasks.callbacks.call_endpoint"
 CALLBACK_QUEUES = tuple(f"tally.callbacks.{number}" for number in range(16))
 """Each for some hosts. Workers take from them in turn, so that a host with many calls delays few others."""
+OLD_CALLBACK_QUEUE = "tally.callbacks"
+"""The one that a version before filled; workers empty it after an upgrade."""
 
 
 def callback_queue(endpoint: str) -> str:

@@ -10,15 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from django.conf import settings
-
 from counter.accepting import batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send, send_answer, send_problem
-from counter.accepting.batch_call import BadBatch, Receipt, read_ids
+from counter.accepting.batch_call import BadBatch, Batch, Receipt, read_batch
 from counter.accepting.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
-from counter.mode import is_event_mode
 from counter.sinks.outcome import Done, Parts, Unavailable
-from counter.sinks.redis.delivery import rounds
+from counter.sinks.places import batch_places
 from counter.telemetry import rejections
 
 MAX_WAITING_IDS = 100_000
@@ -57,7 +54,7 @@ class BatchPath:
         for sink in sinks:
             self._free.put_nowait(sink)
         self._waiting_ids = 0
-        self._buckets = 1 if is_event_mode() else settings.REDIS_BUCKETS  # events are spread when counted
+        self._places = batch_places()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch call of a known media type; hand every other request to the app behind."""
@@ -65,7 +62,8 @@ class BatchPath:
             await self._app(scope, receive, send)
             return
         try:
-            receipt = await self._count(read_ids(kind, await read_body(scope, receive)))
+            batch = read_batch(kind, scope["query_string"], await read_body(scope, receive))
+            receipt = await self._count(batch)
         except Disconnected:
             return
         except TooLarge:
@@ -85,17 +83,17 @@ class BatchPath:
         for sink in self._sinks:
             await sink.stop()
 
-    async def _count(self, ids: list[int]) -> Receipt:
+    async def _count(self, batch: Batch) -> Receipt:
         receipt = Receipt()
         try:
-            async with self._sink(len(ids)) as sink:
-                for parts in rounds(ids, self._buckets):
+            async with self._sink(len(batch.ids)) as sink:
+                for parts in self._places.rounds(batch.counter, batch.ids):
                     if receipt.refused:
                         receipt.refuse(parts)  # It is away: there is no time to find that out again
                     else:
                         await sink.commit(parts, receipt.noting(parts))
         except Unavailable:
-            receipt.refused = ids
+            receipt.refused = list(batch.ids)
         return receipt
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 import structlog
 from celery import current_app
 
+from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.store.clients import connect_to_broker
 from counter.task_names import CALLBACK, CALLBACK_QUEUES, callback_queue
@@ -42,18 +43,18 @@ class CallbackQueue:
     """Thread-safe. Its thread starts with the first call, so that it is made after any fork."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[tuple[Context, str, Minute] | None] = queue.Queue(MAX_HERE)
+        self._waiting: queue.Queue[tuple[Context, str, Minute, str] | None] = queue.Queue(MAX_HERE)
         self._broker = connect_to_broker()
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
         self._start = threading.Lock()
 
-    def put(self, endpoint: str, minute: Minute) -> None:
-        """Have `endpoint` told the unique count of `minute`, if there is room. Returns at once."""
+    def put(self, endpoint: str, minute: Minute, counter: str = DEFAULT) -> None:
+        """Have `endpoint` told the counter's unique count of `minute`, if there is room. Returns at once."""
         with self._start:
             if not self._thread.ident:
                 self._thread.start()
         try:
-            self._waiting.put_nowait((copy_context(), endpoint, minute))
+            self._waiting.put_nowait((copy_context(), endpoint, minute, counter))
         except queue.Full:
             metrics.CALLBACKS.labels("shed").inc()
 
@@ -69,22 +70,23 @@ class CallbackQueue:
 
     def _run(self) -> None:
         while item := self._waiting.get():
-            context, endpoint, minute = item
+            context, endpoint, minute, counter = item
             try:
-                is_sent = context.run(self._send, endpoint, minute)  # the request's id and trace go with it
+                # With it go the request's id and its trace.
+                is_sent = context.run(self._send, endpoint, minute, counter)
             except Exception:  # whatever the broker's client raises
                 is_sent = False
                 logger.debug("the broker takes no callback", exc_info=True)
             if not is_sent:
                 metrics.CALLBACKS.labels("shed").inc()
 
-    def _send(self, endpoint: str, minute: Minute) -> bool:
+    def _send(self, endpoint: str, minute: Minute, counter: str) -> bool:
         queued, all_queued = self._queued(endpoint)
         if queued >= MAX_IN_ONE or all_queued >= MAX_QUEUED:
             return False
         current_app.send_task(
             CALLBACK,
-            args=[endpoint, str(minute)],
+            args=[endpoint, str(minute), *filter(None, [counter])],
             argsrepr="",  # or the endpoint would be in it twice
             expires=EXPIRES_SECONDS,
             retry=False,

@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from counter.accepting import accept_call, caches
+from counter.ids import Id
 from counter.sinks.outcome import Accepted, Sink, Unavailable
 
 logger = structlog.get_logger(__name__)
@@ -111,21 +112,30 @@ class Exchange:
 
 
 class AcceptCall(Exchange):
-    """One accept call without an endpoint. It is counted once all of it has come, whatever its body is."""
+    """One accept call without an endpoint, which is counted once all of it has come, whatever its body is.
 
-    __slots__ = ("_id", "_sink")
+    The call is its id and its counter.
+    """
+
+    __slots__ = ("_counter", "_id", "_sink")
 
     def __init__(
-        self, connection: Connection, id: int, sink: Sink, *, keep_alive: bool, expects_continue: bool
+        self,
+        connection: Connection,
+        call: tuple[Id, str],
+        sink: Sink,
+        *,
+        keep_alive: bool,
+        expects_continue: bool,
     ) -> None:
         super().__init__(connection, None, keep_alive=keep_alive, expects_continue=expects_continue)
-        self._id = id
+        self._id, self._counter = call
         self._sink = sink
 
     def begin(self) -> None:
         """Have it counted."""
         try:
-            self._sink.record(self._id, self._told)
+            self._sink.record(self._id, self._told, self._counter)
         except Unavailable:
             self.respond(UNAVAILABLE)
 

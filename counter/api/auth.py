@@ -30,7 +30,7 @@ class AcceptToken(BaseAuthentication):
 
 
 class ReaderToken(TokenAuthentication):
-    """A token of a user's, made in the admin or by `manage.py drf_create_token`."""
+    """A token of a user's, made in the admin or by `tally drf_create_token`."""
 
     keyword = "Bearer"
 

@@ -9,11 +9,14 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 from typing_extensions import override
 
+from counter.counters import DEFAULT, counters
+from counter.models import is_known
 from counter.store.pending import MAX_PAGE
 
 MINUTE = r"[1-9][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9]"
 PAGE = 100
 OLDEST, NEWEST = "minute", "-minute"
+NUMBER, TEXT = "number", "text"
 
 _is_minute = re.compile(MINUTE).fullmatch
 
@@ -29,11 +32,25 @@ class MinuteField(serializers.CharField):
         return data
 
 
+@extend_schema_field({"type": "string", "enum": list(counters())})
+class CounterField(serializers.CharField):
+    """The name of a counter, empty for the default one. One that COUNTERS has lost may still have minutes."""
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, str) and is_known(data):
+            return data
+        raise serializers.ValidationError("no counter of COUNTERS has this name")
+
+
 class Query(serializers.Serializer[Any]):
     """Parameters that every list has."""
 
     limit = serializers.IntegerField(
         default=PAGE, min_value=1, max_value=MAX_PAGE, help_text="how many at most"
+    )
+    counter = CounterField(
+        default=DEFAULT, allow_blank=True, help_text="one of COUNTERS; without it, the default counter"
     )
 
     @classmethod
@@ -52,11 +69,22 @@ class Query(serializers.Serializer[Any]):
         return dict(query.validated_data)
 
 
+class OneQuery(Query):
+    """Parameters of one minute."""
+
+    limit = None  # type: ignore[assignment]
+
+
 class IdsQuery(Query):
     """Parameters of the ids of a minute."""
 
     cursor = serializers.IntegerField(
         default=0, min_value=0, max_value=2**53, help_text="where to go on, from `next`"
+    )
+    ids = serializers.ChoiceField(
+        [NUMBER, TEXT],
+        default=NUMBER,
+        help_text="what integers come as; text is for readers whose numbers hold fewer than 64 bits",
     )
 
 

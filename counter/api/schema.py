@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import (
     OpenApiCallback,
@@ -15,10 +16,11 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from typing_extensions import override
 
-from counter import ids
 from counter.accepting import accept_call, batch_call, problem
 from counter.api.queries import MINUTE, IdsQuery, MinuteField, PendingQuery, PublishedQuery
 from counter.api.serializers import (
+    INTEGER_ID,
+    TEXT_ID,
     HealthBody,
     PendingDetail,
     PendingPage,
@@ -38,15 +40,24 @@ PROBLEMS = {
     415: "The body is of another type, or has a Content-Encoding.",
     503: "Redis is away or out of memory, or in event mode Kafka. Try again after `Retry-After` seconds.",
 }
-_ID = {"type": "integer", "format": "int64", "minimum": ids.MIN_ID, "maximum": ids.MAX_ID}
-_BATCH = {
-    "type": "object",
-    "properties": {
-        "ids": {"type": "array", "items": _ID, "minItems": 1, "maxItems": batch_call.MAX_CALL_IDS},
-    },
-    "required": ["ids"],
-    "additionalProperties": False,
-}
+_TEXT = TEXT_ID | {"pattern": r"^[^\s\x00-\x1f\x7f-\x9f]+$"}
+_COUNTER = {"type": "string", "enum": list(settings.COUNTERS)}
+_HAS_COUNTERS = bool(settings.COUNTERS)
+
+
+def _batch(id: dict[str, Any], counter: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": counter
+        | {"ids": {"type": "array", "items": id, "minItems": 1, "maxItems": batch_call.MAX_CALL_IDS}},
+        "required": [*counter, "ids"],
+        "additionalProperties": False,
+    }
+
+
+_BATCH = _batch(INTEGER_ID, {})
+if _HAS_COUNTERS:
+    _BATCH = {"oneOf": [_BATCH, _batch(_TEXT, {"counter": _COUNTER})]}
 _LINE = r"[ \t\r]*-?(0|[1-9][0-9]{0,17})[ \t\r]*"
 _LINES = {"type": "string", "pattern": rf"^{_LINE}(\n{_LINE})*\n?$"}
 MINUTE_EXAMPLE = "202611230801"
@@ -69,6 +80,10 @@ PUBLISHED_EXAMPLE = {
 }
 
 
+ACCEPT_OPERATIONS = {"get": "accept", "post": "accept_by_post"}
+"""Of one view, whose methods are the same"""
+
+
 class AcceptTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """ACCEPT_TOKEN, where it is set."""
 
@@ -80,9 +95,20 @@ class AcceptTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return {"type": "http", "scheme": "bearer", "description": "ACCEPT_TOKEN, where it is set"}
 
 
-def require_body(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """drf-spectacular's hook: a body that is described by hand is not optional either."""
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook: what it can't be told beforehand."""
     result["paths"][batch_call.PATH]["post"]["requestBody"]["required"] = True
+    for method, name in ACCEPT_OPERATIONS.items():
+        operation = result["paths"][accept_call.PATH][method]
+        operation["operationId"] = name
+        [called] = operation["callbacks"].values()
+        operation["callbacks"] = {f"{name}_counted": called}
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation.setdefault("security", [])  # for everybody
+            for callback in operation.get("callbacks", {}).values():
+                for called in (each for at in callback.values() for each in at.values()):
+                    called.setdefault("security", [])
     return result
 
 
@@ -106,6 +132,11 @@ def _text(**descriptions: str) -> dict[Any, Any]:
 
 def _page(name: str, example: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(name, {"next": None, "results": [example]}, response_only=True)
+
+
+def _counter(description: str) -> list[OpenApiParameter]:
+    """None where there are no named counters."""
+    return [OpenApiParameter("counter", _COUNTER, description=description)] if _HAS_COUNTERS else []
 
 
 _in_path = OpenApiParameter(
@@ -132,10 +163,12 @@ accept = extend_schema(
     parameters=[
         OpenApiParameter(
             "id",
-            _ID,
+            {"oneOf": [INTEGER_ID, _TEXT]} if _HAS_COUNTERS else INTEGER_ID,
             required=True,
-            description="what is deduplicated; `007` and `+7` are 7",
+            description="what is deduplicated: an integer, of which `007` and `+7` are 7; "
+            "for a named counter a text, which stays as it is",
         ),
+        *_counter("one of COUNTERS; without it, the default counter"),
         OpenApiParameter(
             "endpoint",
             {"type": "string", "pattern": f"^{accept_call.ENDPOINT}$", "maxLength": accept_call.MAX_ENDPOINT},
@@ -144,7 +177,7 @@ accept = extend_schema(
     ],
     responses=_text(
         http_200="`ok`: it is recorded",
-        http_400="`failed`: there is no id, or a wrong one, or a wrong endpoint",
+        http_400="`failed`: there is no id, or a wrong one, an unknown counter or a wrong endpoint",
         http_401="`failed`: it needs ACCEPT_TOKEN",
         http_413="`failed`: it has a body, which is too large",
         http_431="`failed`: its request line and headers are too large",
@@ -163,9 +196,13 @@ _cut_short = {
 
 batch = extend_schema(
     summary="Count a batch of calls",
-    description="All of them, or none where one is wrong. In NDJSON there is one id a line.",
+    description=(
+        "All of them, or none where one is wrong. In NDJSON there is one id a line; "
+        "of a named counter a JSON string, or what is no JSON as it stands."
+    ),
     tags=["accepting"],
     operation_id="accept_batch",
+    parameters=_counter("of an NDJSON body; in JSON it is in the body"),
     request={
         batch_call.JSON: OpenApiRequest(_BATCH),
         batch_call.NDJSON: OpenApiRequest(_LINES),
@@ -173,6 +210,15 @@ batch = extend_schema(
     responses={200: ReceiptBody, **_problems(400, 401, 406, 413, 415), **_cut_short},
     examples=[
         OpenApiExample("three calls", {"ids": [42, 43, 42]}, request_only=True, media_type=batch_call.JSON),
+        *(
+            OpenApiExample(
+                f"two calls of {counter}",
+                {"counter": counter, "ids": ["3f9a", "7c01"]},
+                request_only=True,
+                media_type=batch_call.JSON,
+            )
+            for counter in settings.COUNTERS[:1]
+        ),
         OpenApiExample("three lines", "42\n43\n42\n", request_only=True, media_type=batch_call.NDJSON),
         OpenApiExample(
             "counted",
@@ -186,7 +232,7 @@ batch = extend_schema(
 pending_minutes = extend_schema(
     summary="Minutes that wait in Redis",
     tags=["reading"],
-    operation_id="minutes",
+    operation_id="pending_minutes",
     parameters=[PendingQuery],
     responses={200: PendingPage, **_reading_problems, **_problems(503)},
     examples=[_page("one minute", PENDING_EXAMPLE)],
@@ -194,7 +240,7 @@ pending_minutes = extend_schema(
 pending_minute = extend_schema(
     summary="One of them with its ids",
     tags=["reading"],
-    operation_id="minute",
+    operation_id="pending_minute",
     parameters=[_in_path, IdsQuery],
     responses={200: PendingDetail, **_reading_problems, **_problems(404, 503)},
     examples=[
@@ -212,7 +258,7 @@ pending_minute = extend_schema(
 published_minutes = extend_schema(
     summary="Minutes that are in Kafka",
     tags=["reading"],
-    operation_id="published",
+    operation_id="published_minutes",
     parameters=[PublishedQuery],
     responses={200: PublishedPage, 304: None, **_reading_problems},
     examples=[_page("one minute", PUBLISHED_EXAMPLE)],
@@ -227,12 +273,12 @@ published_minute = extend_schema(
 )
 
 alive = extend_schema(
-    summary="Alive", tags=["operating"], operation_id="healthz", auth=[], responses={200: HealthBody}
+    summary="Alive", tags=["operating"], operation_id="alive", auth=[], responses={200: HealthBody}
 )
 ready = extend_schema(
     summary="Able to accept",
     tags=["operating"],
-    operation_id="readyz",
+    operation_id="ready",
     auth=[],
     responses={200: HealthBody, 503: OpenApiResponse(HealthBody, "calls can't be accepted")},
 )

@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from typing_extensions import override
 
 from counter.api.queries import MinuteField
-from counter.ids import MAX_ID, MIN_ID
+from counter.ids import MAX_ID, MAX_LENGTH, MIN_ID, Id
 from counter.models import PublishedMinute
 from counter.store.pending import State
 from counter.timestamp import seconds, timestamp
+
+COUNTER = "its name; the default one has none"
 
 
 class TimestampField(serializers.DateTimeField):
@@ -29,6 +32,24 @@ class SecondsField(serializers.FloatField):
         return seconds(value)
 
 
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 0})
+class CountField(serializers.IntegerField):
+    """How many there are, or which one it is: more than 32 bits may hold."""
+
+
+INTEGER_ID = {"type": "integer", "format": "int64", "minimum": MIN_ID, "maximum": MAX_ID}
+TEXT_ID = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
+
+
+@extend_schema_field({"oneOf": [INTEGER_ID, TEXT_ID]})
+class IdField(serializers.Field[Id, Any, Id, Id]):
+    """An integer, or a named counter's text."""
+
+    @override
+    def to_representation(self, value: Id) -> Id:
+        return value
+
+
 class Fault(serializers.Serializer[Any]):
     """One thing that is wrong, and where: in the body a JSON pointer, in the query a parameter."""
 
@@ -45,11 +66,9 @@ class ProblemBody(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="what is wrong this time")
     errors = Fault(many=True, required=False)  # type: ignore[assignment]
-    accepted = serializers.IntegerField(
-        required=False, help_text="503 of a batch: so many of its calls are counted"
-    )
+    accepted = CountField(required=False, help_text="503 of a batch: so many of its calls are counted")
     refused = serializers.ListField(
-        child=serializers.IntegerField(min_value=MIN_ID, max_value=MAX_ID),
+        child=IdField(),
         required=False,
         help_text="503 of a batch: the ids of the calls that are not, one for each; repeat these alone",
     )
@@ -59,32 +78,43 @@ class ReceiptBody(serializers.Serializer[Any]):
     """What became of a batch."""
 
     minute = MinuteField(help_text="in which it is counted; where it crossed the end of one, the last")
-    accepted = serializers.IntegerField(min_value=1, help_text="calls")
-    unique = serializers.IntegerField(
-        min_value=0,
+    accepted = CountField(help_text="calls")
+    unique = CountField(
         allow_null=True,
         help_text="ids that are new in their minute; null in event mode, where they are counted later",
     )
 
 
-class PendingBody(serializers.Serializer[Any]):
+class OfCounter(serializers.BaseSerializer[Any]):
+    """What says whose it is: the default counter's is as if there were no others."""
+
+    @override
+    def to_representation(self, instance: Any) -> Any:
+        body = super().to_representation(instance)
+        if not body["counter"]:
+            del body["counter"]
+        return body
+
+
+class PendingBody(OfCounter, serializers.Serializer[Any]):
     """A minute that waits in Redis."""
 
+    counter = serializers.CharField(required=False, help_text=COUNTER)
     minute = MinuteField(help_text="yyyyMMddHHmm, in UTC")
     state = serializers.ChoiceField(
         [str(state) for state in State],
         help_text="open: it is counting; closed: it is over; publishing: nothing can change it any more",
     )
-    unique = serializers.IntegerField(min_value=0, help_text="distinct ids")
-    total = serializers.IntegerField(min_value=0, help_text="accepted calls")
+    unique = CountField(help_text="distinct ids")
+    total = CountField(help_text="accepted calls")
     age_seconds = SecondsField(min_value=0, help_text="since the minute began")
 
 
 class CountBody(serializers.Serializer[Any]):
     """An id of a minute."""
 
-    id = serializers.IntegerField(min_value=MIN_ID, max_value=MAX_ID)
-    count = serializers.IntegerField(min_value=1, help_text="accepted calls")
+    id = IdField()
+    count = CountField(help_text="accepted calls")
 
 
 class PageBody(serializers.Serializer[Any]):
@@ -105,9 +135,10 @@ class PendingDetail(PendingBody, PageBody):
     ids = CountBody(many=True)
 
 
-class PublishedBody(serializers.ModelSerializer[PublishedMinute]):
+class PublishedBody(OfCounter, serializers.ModelSerializer[PublishedMinute]):
     """A minute that is in Kafka."""
 
+    counter = serializers.CharField(required=False, help_text=COUNTER)
     minute = MinuteField(help_text="yyyyMMddHHmm, in UTC")
     published_at = TimestampField()
     lag_seconds = SecondsField(help_text="from the minute's end to its record being made")
@@ -115,6 +146,7 @@ class PublishedBody(serializers.ModelSerializer[PublishedMinute]):
     class Meta:
         model = PublishedMinute
         fields = (
+            "counter",
             "minute",
             "unique",
             "total",
@@ -147,3 +179,4 @@ class HealthBody(serializers.Serializer[Any]):
         ["ok", "degraded", "unavailable"], help_text="degraded: calls are accepted, publishing waits"
     )
     problems = OutageBody(many=True)
+    version = serializers.CharField(help_text="of Tally")

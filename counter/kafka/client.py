@@ -19,7 +19,11 @@ def prefixed(name: str) -> str:
 
 
 def client_config() -> dict[str, Any]:
-    """The configuration that every client of Kafka shares."""
+    """The configuration that every client of Kafka shares.
+
+    Use an AdminClient that lives for a while in a `with` block. It may else end in a thread of its own, which
+    answers a call at that moment: then librdkafka aborts the process (confluent-kafka-python#2131).
+    """
     known = {
         "security.protocol": settings.KAFKA_SECURITY_PROTOCOL,
         "sasl.mechanism": settings.KAFKA_SASL_MECHANISM,

@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from counter.counters import is_name
 from counter.mode import SINKS
 from counter.monitoring.health import redis_problems
 from counter.store import sentinel
@@ -18,6 +19,9 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 MAX_PREFIX = 200
 """Of Kafka's 249 characters for a topic's name; a replay's prefix and the name itself come behind it."""
+
+MAX_COUNTERS = 100
+"""Each has as many buckets as the default counter, and a series in some metrics."""
 
 MAX_BUCKETS = 256
 """Each costs the flush some round trips a minute; more nodes than this no cluster of Tally's has."""
@@ -99,6 +103,20 @@ def check_replicas(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 @register()
+def check_retention(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E008: ID_COUNTS_RETENTION_DAYS is not a number of days."""
+    if settings.ID_COUNTS_RETENTION_DAYS >= 0:
+        return []
+    return [
+        Error(
+            f"ID_COUNTS_RETENTION_DAYS is {settings.ID_COUNTS_RETENTION_DAYS}.",
+            hint="How many days Kafka keeps the counts of ids; 0 for ever.",
+            id="tally.E008",
+        )
+    ]
+
+
+@register()
 def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """E006: Celery's messages and beat's schedule would be in a Redis Cluster, or nowhere."""
     url = settings.CELERY_BROKER_URL
@@ -125,6 +143,23 @@ def check_topic_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             f"KAFKA_TOPIC_PREFIX is {prefix!r}.",
             hint=f"Up to {MAX_PREFIX} letters, digits, dots, underscores and hyphens, as in staging-.",
             id="tally.E007",
+        )
+    ]
+
+
+@register()
+def check_counters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E013: COUNTERS has a name that is none, or one of them twice."""
+    names = settings.COUNTERS
+    wrong = [name for name in names if not is_name(name)]
+    if not wrong and len(set(names)) == len(names) <= MAX_COUNTERS:
+        return []
+    return [
+        Error(
+            f"COUNTERS is {','.join(names)!r}.",
+            hint=f"Up to {MAX_COUNTERS} names with commas between them, each once, of a letter and up to 62"
+            " letters, digits, underscores and hyphens: clicks,installs",
+            id="tally.E013",
         )
     ]
 

@@ -1,13 +1,13 @@
 """What `/metrics` says: all that the processes of this machine have counted, and what is in Redis now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 
 import redis
 from django.conf import settings
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Info, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
@@ -17,14 +17,16 @@ from counter.minute import SECONDS
 from counter.store import keys
 from counter.store.clients import connect_for_console, connect_to_broker, masters
 from counter.store.counts import CountStore
-from counter.store.pending import PendingMinutes, State
+from counter.store.pending import Pending, PendingMinutes, State
 from counter.telemetry.metric_files import FilesCollector
+from counter.version import VERSION
 
 
 def of_processes() -> CollectorRegistry:
     """A new one; it looks when it is scraped."""
     made = CollectorRegistry()
     made.register(FilesCollector(Path(settings.METRICS_FOLDER)))
+    Info("tally_build", "Which Tally this is", registry=made).info({"version": VERSION})
     return made
 
 
@@ -60,10 +62,13 @@ class RedisCollector(Collector):
     @override
     def collect(self) -> Iterator[Metric]:
         try:
-            seen = {**self._waiting(), **self._server()}
+            pending = self._pending()
+            seen = {**self._waiting(pending), **self._server()}
         except RedisError:
-            seen = {}
+            pending, seen = {}, {}
         yield GaugeMetricFamily("tally_redis_up", "Whether Redis answers", float(bool(seen)))
+        if seen:
+            yield from _of_counters(pending)
         for name, (help, value) in seen.items():
             yield GaugeMetricFamily(f"tally_{name}", help, float(value))
         if seen:
@@ -83,6 +88,7 @@ class RedisCollector(Collector):
     def _partitions(self) -> Iterator[Metric]:
         """In event mode: how far each partition of `requests` has been counted."""
         store, label = CountStore(self._redis), ["partition"]
+        store.learn()
         behind = GaugeMetricFamily(
             "tally_partition_behind_seconds", "Since the append time that it has been read to", labels=label
         )
@@ -97,12 +103,16 @@ class RedisCollector(Collector):
         yield behind
         yield offset
 
-    def _waiting(self) -> dict[str, tuple[str, float]]:
-        pending = PendingMinutes(self._redis).list()
-        oldest = max((each.age_seconds for each in pending if each.state is not State.OPEN), default=SECONDS)
+    def _pending(self) -> dict[str, list[Pending]]:
+        """By counter."""
+        store = CountStore(self._redis)
+        store.learn()
+        return {counter: PendingMinutes(self._redis, counter).list() for counter in store.counters}
+
+    def _waiting(self, pending: Mapping[str, Sequence[Pending]]) -> dict[str, tuple[str, float]]:
+        closed = [each for of in pending.values() for each in of if each.state is not State.OPEN]
+        oldest = max((each.age_seconds for each in closed), default=SECONDS)
         return {
-            "pending_minutes": ("Minutes that have data in Redis, the open one too", len(pending)),
-            "pending_ids": ("Their distinct ids", sum(each.unique for each in pending)),
             "oldest_closed_seconds": (
                 "Since the end of the oldest one that is over",
                 max(0.0, oldest - SECONDS),
@@ -126,3 +136,15 @@ class RedisCollector(Collector):
                 all(memory["maxmemory_policy"] == "noeviction" for memory, _ in nodes),
             ),
         }
+
+
+def _of_counters(pending: Mapping[str, Sequence[Pending]]) -> Iterator[Metric]:
+    minutes = GaugeMetricFamily(
+        "tally_pending_minutes", "Minutes that have data in Redis, the open one too", labels=["counter"]
+    )
+    ids = GaugeMetricFamily("tally_pending_ids", "Their distinct ids", labels=["counter"])
+    for counter, of in pending.items():
+        minutes.add_metric([counter], len(of))
+        ids.add_metric([counter], sum(each.unique for each in of))
+    yield minutes
+    yield ids

@@ -51,23 +51,33 @@ def added_probes(client: redis.Redis) -> dict[str, Probe]:
 
 
 def redis_problems(client: redis.Redis) -> Iterator[str]:
-    """What keeps Redis from holding counts safely, one sentence each; nothing when all is well."""
+    """What keeps Redis from taking calls, or from holding them safely; nothing when all is well."""
     try:
-        found = [(node.info("memory"), node.info("persistence")) for node in masters(client)]
+        yield from refusals(client)
+        yield from dangers(client)
     except RedisError as error:
         yield f"Redis does not answer: {error}"
-        return
+
+
+def refusals(client: redis.Redis) -> Iterator[str]:
+    """Why Redis takes no calls, one sentence each; nothing where it does. Raises RedisError."""
+    memory = [node.info("memory") for node in masters(client)]
     try:
         if problem := misfit(client) or refusal(client):
             yield problem
     except RedisError as error:
         yield f"Redis takes no calls: {error}"
-    yield from dict.fromkeys(chain.from_iterable(starmap(_unsafe, found)))  # of several nodes each once
-
-
-def _unsafe(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str]:
-    if memory["maxmemory"] and memory["used_memory"] > FULL * memory["maxmemory"]:
+    if any(each["maxmemory"] and each["used_memory"] > FULL * each["maxmemory"] for each in memory):
         yield f"Redis is full: calls are refused above {FULL:.0%} of its maxmemory"
+
+
+def dangers(client: redis.Redis) -> Iterator[str]:
+    """What Redis may lose counts by, one sentence each; nothing where it keeps them. Raises RedisError."""
+    nodes = [(node.info("memory"), node.info("persistence")) for node in masters(client)]
+    yield from dict.fromkeys(chain.from_iterable(starmap(_dangers, nodes)))  # of several nodes each once
+
+
+def _dangers(memory: dict[str, Any], persistence: dict[str, Any]) -> Iterator[str]:
     if memory["maxmemory_policy"] != "noeviction":
         yield (
             f"Redis may evict counts: maxmemory-policy is {memory['maxmemory_policy']}, set it to noeviction"

@@ -3,13 +3,16 @@
 The script refuses that minute and writes nothing; but first it looks at all that it needs.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import cast
 
 import redis
 from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.counters import counters
+from counter.sinks.redis.write import SCRIPT, Batch, Writer, is_unopened
 from counter.store import keys
 from counter.store.clients import master_of
 
@@ -19,21 +22,34 @@ OLDEST_REDIS = (7, 0)
 
 def refusal(client: redis.Redis) -> str | None:
     """Why calls for some bucket are refused, None where none are. Raises RedisError where none can tell."""
-    for bucket in keys.buckets(settings.REDIS_BUCKETS):
-        node = master_of(client, bucket.sealed)
+    routes: dict[redis.Redis, list[Batch]] = defaultdict(list)
+    for bucket in keys.places(settings.REDIS_BUCKETS, counters()):
+        batch = Writer(bucket=bucket).batch(["-" if bucket.counter else 0])
+        routes[master_of(client, bucket.sealed)].append(batch)
+    for node, batches in routes.items():
         try:
-            _run(node, Writer(bucket=bucket).batch([0]))
+            _run(node, batches)
         except ResponseError as error:
             return _too_old(node) or f"Redis does not run the script that counts: {error}"
     return None
 
 
-def _run(node: redis.Redis, batch: Batch) -> None:
-    try:
-        node.evalsha(SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
-    except NoScriptError:
+def _run(node: redis.Redis, batches: Sequence[Batch]) -> None:
+    """Raises the first error."""
+    replies = _send(node, batches)
+    if any(isinstance(reply, NoScriptError) for reply in replies):
         node.script_load(SCRIPT.text)
-        node.evalsha(SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
+        replies = _send(node, batches)
+    for reply in replies:
+        if isinstance(reply, Exception) and not is_unopened(reply):  # its first call opens a counter
+            raise reply
+
+
+def _send(node: redis.Redis, batches: Sequence[Batch]) -> list[object]:
+    with node.pipeline(transaction=False) as pipe:
+        for batch in batches:
+            pipe.evalsha(SCRIPT.sha, len(batch.keys), *batch.keys, *batch.args)
+        return pipe.execute(raise_on_error=False)
 
 
 def _too_old(node: redis.Redis) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.minute import Minute
 
 DEADLINE_SECONDS = 0.8
@@ -29,11 +31,11 @@ class Away(Unavailable):
     """Redis did not answer in time."""
 
 
-Parts = Mapping[int, Sequence[int]]
-"""The ids by the number of their bucket: 1 to MAX_IDS of each."""
+Parts = Mapping[int, Sequence[Id]]
+"""The ids by the number of their place: 1 to MAX_IDS of each."""
 
 Done = Callable[[int, Accepted | Unavailable], None]
-"""Told once of each part, by the number of its bucket, what became of it."""
+"""Told once of each part, by the number of its place, what became of it."""
 
 Told = Callable[[Accepted | None], None]
 """Told once what became of a call; None says that it was not recorded. It must not raise."""
@@ -42,6 +44,9 @@ Told = Callable[[Accepted | None], None]
 class Sink(Protocol):
     """Where single calls are recorded."""
 
-    def record(self, id: int, told: Told) -> None:
-        """Record one call for good, and tell what became of it. Raises Unavailable when it can't be."""
+    def record(self, id: Id, told: Told, counter: str = DEFAULT) -> None:
+        """Record one call for good, and tell what became of it. Raises Unavailable when it can't be.
+
+        `counter` is one of counters(), and `id` one of its ids.
+        """
         ...

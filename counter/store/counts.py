@@ -1,8 +1,8 @@
 """CountStore: the counts of all minutes that are not yet in Kafka, as they stand in Redis.
 
-They are spread over buckets; a minute is what all of them have of it. Every write is idempotent, so the
-client may repeat it after a lost connection. Nothing here looks for keys: a minute is found by its entry in
-`tally:pending`, its ids by its index.
+They are spread over buckets, some for each counter; a minute is what all of them have of it. Every write is
+idempotent, so the client may repeat it after a lost connection. Nothing here looks for keys: a minute is
+found by its entry in `tally:pending`, its ids by its index.
 """
 
 from collections import defaultdict
@@ -17,12 +17,15 @@ import redis
 from django.conf import settings
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from counter.counters import DEFAULT, counters
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import is_cluster, master_of, masters
 from counter.store.keys import Bucket, Garbled
 from counter.store.lease import Lease
 from counter.store.offsets import Progress
+from counter.store.registry import registered
 from counter.store.replication import replicated
 from counter.store.script import Script
 
@@ -45,21 +48,30 @@ class Stats:
 class CountStore:
     """See the module. `client` must return bytes, not str; it may repeat commands.
 
-    Without a word about buckets they are those of REDIS_BUCKETS and, once `learn` was called, all that there
-    ever were.
+    Without a word about buckets they are those of REDIS_BUCKETS and COUNTERS and, once `learn` was called,
+    all that there ever were. What it says of a minute is then of all counters together: `of` has one of them.
     """
 
     def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
-        self._redis = client
+        self.client = client
         self._learns = buckets is None
-        self.buckets = buckets or keys.buckets(settings.REDIS_BUCKETS)
+        self.buckets = buckets or keys.places(settings.REDIS_BUCKETS, counters())
         self._seal = client.register_script(Script("seal").text)
         self._settle = client.register_script(Script("settle").text)
         self._identify = client.register_script(Script("identify").text)
 
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Those whose buckets these are, the default one first."""
+        return keys.counters_of(self.buckets)
+
+    def of(self, counter: str) -> "CountStore":
+        """The same for one counter alone, as far as its buckets are known."""
+        return CountStore(self.client, [bucket for bucket in self.buckets if bucket.counter == counter])
+
     def clocks(self) -> list[float]:
         """The clock of every node, in Unix seconds: it decides the minute of the calls in its buckets."""
-        clocks = [node.time() for node in masters(self._redis)]
+        clocks = [node.time() for node in masters(self.client)]
         return [float(seconds) + float(microseconds) / 1e6 for seconds, microseconds in clocks]
 
     def now(self) -> float:
@@ -81,7 +93,7 @@ class CountStore:
     def identify(self) -> str:
         """Who this Redis is; it has a name from then on, which is held by replicas where accepting is."""
         self.identity()  # raises where it can't be read
-        with replicated(master_of(self._redis, keys.ID)) as pipe:
+        with replicated(master_of(self.client, keys.ID)) as pipe:
             self._identify(keys=[keys.ID], args=[uuid4().hex], client=pipe)
         return self.identity()
 
@@ -95,12 +107,12 @@ class CountStore:
         Nothing is sealed before, so a backup of anything that was has the name that it is published under.
         """
         self.identify()
-        with replicated(master_of(self._redis, keys.FIRST)) as pipe:
+        with replicated(master_of(self.client, keys.FIRST)) as pipe:
             pipe.set(keys.FIRST, str(minute), nx=True)
 
     def override(self, published: Minute) -> None:
         """Take an operator's word that `published` is the last published minute, whatever the topic says."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             pipe.set(keys.FIRST, str(published + 1))
             pipe.delete(keys.COMMITTED)
             for bucket in self.buckets:
@@ -127,19 +139,25 @@ class CountStore:
             self._hold(minute)
 
     def learn(self) -> Sequence[Bucket]:
-        """All buckets that may hold something, also those of a time when there was another number of them."""
+        """All buckets that may hold something.
+
+        Also those of a time when there was another number of them, and those of counters that COUNTERS does
+        not name any more.
+        """
         if self._learns:
             found = self._bucket_counts()
             # Without a tag the keys of the one bucket would be on different nodes of a cluster.
             before = [] if is_cluster() else [1]
             counts = {settings.REDIS_BUCKETS, *(found or before)}
-            every = chain.from_iterable(keys.buckets(count) for count in sorted(counts, reverse=True))
-            self.buckets = tuple({bucket.tag: bucket for bucket in every}.values())
+            named = sorted({*settings.COUNTERS, *registered(self.client)})
+            every = (keys.places(count, (DEFAULT, *named)) for count in sorted(counts, reverse=True))
+            by_place = {(bucket.counter, bucket.tag): bucket for bucket in chain.from_iterable(every)}
+            self.buckets = tuple(by_place[place] for place in sorted(by_place, key=lambda each: each[0]))
         return self.buckets
 
     def _bucket_counts(self) -> list[int]:
         try:
-            return [int(number) for number in self._redis.smembers(keys.BUCKETS)]
+            return [int(number) for number in self.client.smembers(keys.BUCKETS)]
         except (ResponseError, ValueError) as error:
             raise Garbled(keys.BUCKETS, str(error)) from error
 
@@ -151,7 +169,7 @@ class CountStore:
         """
         of_node: dict[redis.Redis, list[Bucket]] = defaultdict(list)
         for bucket in self.buckets:
-            of_node[master_of(self._redis, bucket.sealed)].append(bucket)
+            of_node[master_of(self.client, bucket.sealed)].append(bucket)
         for node, buckets in of_node.items():
             with replicated(node) as pipe:
                 for bucket in buckets:
@@ -159,7 +177,7 @@ class CountStore:
 
     def pending(self, last: Minute | None = None) -> list[Minute]:
         """The minutes that have data, oldest first, up to and including `last`."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for bucket in self.buckets:
                 pipe.zrangebyscore(bucket.pending, "-inf", str(last) if last else "+inf")
             members = set(chain.from_iterable(pipe.execute()))
@@ -167,7 +185,7 @@ class CountStore:
 
     def stats(self, minutes: list[Minute]) -> list[Stats]:
         """The stats of each minute, zeros for one without data."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for minute in minutes:
                 for bucket in self.buckets:
                     pipe.hmget(bucket.stats(minute), "unique", "total")
@@ -180,7 +198,7 @@ class CountStore:
 
         Also where it has no stats: someone may have deleted them, or what names the minute.
         """
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for minute, _ in minutes:
                 for bucket in self.buckets:
                     pipe.llen(bucket.ids(minute))
@@ -192,7 +210,7 @@ class CountStore:
                     f"minute {minute} has {length} ids in its index and {stats.unique} in its stats"
                 )
 
-    def counts(self, minute: Minute) -> Iterator[list[tuple[int, int]]]:
+    def counts(self, minute: Minute) -> Iterator[list[tuple[Id, int]]]:
         """(id, count) of a sealed minute, bucket by bucket, in order of arrival; a chunk of them at a time.
 
         Raises CorruptMinute where the index names an id that has no count.
@@ -200,13 +218,13 @@ class CountStore:
         for bucket in self.buckets:
             yield from self._counts(bucket, minute)
 
-    def _counts(self, bucket: Bucket, minute: Minute) -> Iterator[list[tuple[int, int]]]:
+    def _counts(self, bucket: Bucket, minute: Minute) -> Iterator[list[tuple[Id, int]]]:
         prefix, index, start = bucket.prefix(minute).encode(), bucket.ids(minute), 0
-        while ids := cast("list[bytes]", self._redis.lrange(index, start, start + CHUNK - 1)):
-            values = self._redis.mget([prefix + id for id in ids])
+        while ids := cast("list[bytes]", self.client.lrange(index, start, start + CHUNK - 1)):
+            values = self.client.mget([prefix + id for id in ids])
             if None in values:
                 raise CorruptMinute(f"minute {minute} names an id in its index that has no count")
-            yield list(zip(map(int, ids), map(int, cast("list[bytes]", values)), strict=True))
+            yield list(zip(map(bucket.read_id, ids), map(int, cast("list[bytes]", values)), strict=True))
             start += CHUNK
 
     def settle(self, minute: Minute) -> Iterator[bool]:
@@ -231,32 +249,32 @@ class CountStore:
     def attempt(self, minute: Minute) -> int:
         """Count one more attempt to publish this minute; says which one it is, 1 for the first."""
         try:
-            return int(self._redis.hincrby(keys.ATTEMPTS, str(minute), 1))
+            return int(self.client.hincrby(keys.ATTEMPTS, str(minute), 1))
         except ResponseError:
             return 1  # the number is for people; freeing a full Redis's memory is more urgent
 
     def halted(self) -> str | None:
         """Why publishing has stopped, None while it works."""
         try:
-            reason = cast("bytes | None", self._redis.get(keys.HALTED))
+            reason = cast("bytes | None", self.client.get(keys.HALTED))
         except ResponseError as error:
             return f"{keys.HALTED} can't be read: {error}"
         return reason.decode(errors="replace") if reason else None
 
     def halt(self, reason: str) -> None:
         """Show everyone why publishing has stopped."""
-        self._redis.set(keys.HALTED, reason)
+        self.client.set(keys.HALTED, reason)
 
     def published(self) -> None:
         """Publishing works: forget what was kept for the case that it does not."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for name in (keys.FIRST, keys.ATTEMPTS, keys.COMMITTED, keys.HALTED):
                 pipe.delete(name)
             pipe.execute()
 
     def resume(self) -> None:
         """All is well, though there was nothing to publish: forget why publishing had stopped."""
-        self._redis.delete(keys.HALTED)
+        self.client.delete(keys.HALTED)
 
     def acknowledge(self, last: Minute, offset: int) -> None:
         """Remember a commit that Kafka has acknowledged, of minutes up to `last`, until it is read back.
@@ -264,7 +282,7 @@ class CountStore:
         `offset` is that of its first record in `unique-counts`.
         """
         with suppress(OutOfMemoryError):  # freeing the memory is more urgent
-            self._redis.set(keys.COMMITTED, f"{last} {offset}")
+            self.client.set(keys.COMMITTED, f"{last} {offset}")
 
     def acknowledged(self) -> tuple[Minute, int] | None:
         """The last commit that was acknowledged and not read back, as `acknowledge` was told."""
@@ -277,7 +295,7 @@ class CountStore:
 
     def keep_partitions(self, count: int) -> None:
         """Take an operator's word that readers of `unique-counts` know of so many partitions."""
-        self._redis.set(keys.PARTITIONS, count)
+        self.client.set(keys.PARTITIONS, count)
 
     def kept_partitions(self) -> int:
         """How many partitions of `unique-counts` are agreed to."""
@@ -287,12 +305,14 @@ class CountStore:
         return int(kept)
 
     def progress(self) -> Progress:
-        """How far events have been counted, in event mode."""
-        return Progress(self._redis)
+        """How far events have been counted, in event mode, of all counters that are known."""
+        progress = Progress(self.client)
+        progress.know(self.counters)
+        return progress
 
     def event_buckets(self) -> list[Bucket]:
         """Those that events are counted in: minutes wait for them."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for bucket in self.buckets:
                 pipe.exists(bucket.requests)
             found = pipe.execute()
@@ -300,25 +320,25 @@ class CountStore:
 
     def forget_events(self) -> None:
         """That there ever were any: minutes end by Redis's clock alone again."""
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for bucket in self.learn():
                 pipe.delete(bucket.requests)
             pipe.execute()
 
     def lease(self) -> Lease:
         """The right to be the one flusher; not yet taken."""
-        return Lease(self._redis)
+        return Lease(self.client)
 
     def _text(self, name: str) -> str | None:
         """What is in the key. Raises Garbled where that is no text."""
         try:
-            found = cast("bytes | None", self._redis.get(name))
+            found = cast("bytes | None", self.client.get(name))
             return found.decode() if found else None
         except (ResponseError, UnicodeDecodeError) as error:
             raise Garbled(name, str(error)) from error
 
     def _minutes(self, names: list[str]) -> list[Minute | None]:
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self.client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.get(name)
             found = pipe.execute(raise_on_error=False)

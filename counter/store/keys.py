@@ -5,13 +5,15 @@ carry the same hash tag, so that they are on one node of a Redis Cluster and one
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from zlib import crc32
 
 from redis.exceptions import ResponseError
 
+from counter.counters import DEFAULT, qualified
+from counter.ids import Id
 from counter.minute import Minute
 
 ID = "tally:id"
@@ -38,6 +40,9 @@ LOCK = "tally:flush"
 BUCKETS = "tally:buckets"
 """Set: how many buckets there are, and how many there ever were. Without it there was only ever one."""
 
+COUNTERS = "tally:counters"
+"""Set: the named counters that ever counted."""
+
 BEAT = "tally:beat"
 """Host and process of the beat that leads; runs out when it does not tick."""
 
@@ -58,13 +63,14 @@ class Garbled(ResponseError):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The names of one bucket. Each id lives in one bucket alone; `tag` is a hash tag, or empty.
+    """The names of one bucket of a counter. Each id lives in one bucket alone; `tag` is a hash tag, or empty.
 
-    It is one of `count` buckets, which decides which ids live in it.
+    It is one of the counter's `count` buckets, which decides which ids live in it.
     """
 
     tag: str = ""
     count: int = 1
+    counter: str = DEFAULT
 
     @property
     def layout(self) -> str:
@@ -93,7 +99,7 @@ class Bucket:
 
     def prefix(self, minute: Minute) -> str:
         """What the names of a minute's counts begin with: `<minute>_<id>`."""
-        return f"{self.tag}{minute}_"
+        return f"{self.tag}{qualified(self.counter, str(minute))}_"
 
     def ids(self, minute: Minute) -> str:
         """List: each distinct id of the minute once, in order of arrival."""
@@ -111,24 +117,42 @@ class Bucket:
         """How many ids of the writer's last batch were new, where it asked for that to be kept."""
         return f"{self.writer(name)}:new"
 
+    @property
+    def read_id(self) -> Callable[[bytes], Id]:
+        """The id that stands as a text in a name or an index. Raises ValueError."""
+        return bytes.decode if self.counter else int
+
     def _name(self, rest: str) -> str:
-        return f"tally:{self.tag}:{rest}" if self.tag else f"tally:{rest}"
+        return ":".join(filter(None, ("tally", self.tag, self.counter, rest)))
 
 
 WHOLE = Bucket()
-"""The only bucket where there is one; its names have no tag."""
+"""The default counter's only bucket where there is one; its names have no tag."""
 
 
 @cache
-def buckets(count: int) -> tuple[Bucket, ...]:
-    """The buckets of a system that has so many: WHOLE, or `{b00}`, `{b01}` and so on."""
-    return (WHOLE,) if count == 1 else tuple(_tagged(count))
+def buckets(count: int, counter: str = DEFAULT) -> tuple[Bucket, ...]:
+    """A counter's buckets where it has so many: one without a tag, or `{b00}`, `{b01}` and so on."""
+    return (Bucket(counter=counter),) if count == 1 else tuple(_tagged(count, counter))
 
 
-def spread(id: int, count: int) -> int:
-    """Which of `count` buckets an id lives in, from 0: by the CRC-32 of its decimal text."""
-    return crc32(b"%d" % id) % count if count > 1 else 0
+@cache
+def places(count: int, counters: tuple[str, ...]) -> tuple[Bucket, ...]:
+    """The buckets of several counters, `count` of each: the first counter's, then the second's."""
+    return tuple(bucket for counter in counters for bucket in buckets(count, counter))
 
 
-def _tagged(count: int) -> Iterator[Bucket]:
-    return (Bucket(f"{{b{number:02}}}", count) for number in range(count))
+def counters_of(places: Iterable[Bucket]) -> tuple[str, ...]:
+    """Those that these are of, in the same order."""
+    return tuple(dict.fromkeys(bucket.counter for bucket in places))
+
+
+def spread(id: Id, count: int) -> int:
+    """Which of `count` buckets an id lives in, from 0: by the CRC-32 of its text."""
+    if count == 1:
+        return 0
+    return crc32(id.encode() if isinstance(id, str) else b"%d" % id) % count
+
+
+def _tagged(count: int, counter: str) -> Iterator[Bucket]:
+    return (Bucket(f"{{b{number:02}}}", count, counter) for number in range(count))

@@ -1,6 +1,8 @@
-"""Late calls: of minutes that others have published, so that here they can only count in the present one.
+"""Late calls: of minutes that are published without them, so that they can only count in the present one.
 
-Nothing but an operator's command has them do that: only he knows that they were not among the published ones.
+Where others have published the minute, an operator's command has them do that: only he knows that they were
+not among the published ones. A flush does it by itself for a counter that the minute's transaction did not
+know.
 """
 
 from collections.abc import Sequence
@@ -8,17 +10,16 @@ from collections.abc import Sequence
 import redis
 
 from counter.minute import Minute
-from counter.store import keys
 from counter.store.counts import CHUNK, CountStore
 from counter.store.keys import Bucket
 from counter.store.script import Script
 
 
-def carry(client: redis.Redis, minutes: Sequence[Minute]) -> None:
+def carry(client: redis.Redis, minutes: Sequence[Minute], buckets: Sequence[Bucket]) -> None:
     """Move the counts of these sealed minutes, each to the minute that is current then. May be run again."""
     script = client.register_script(Script("carry").text)
     for minute in minutes:
-        for bucket in CountStore(client).learn():
+        for bucket in buckets:
             left = 1
             while left:
                 home = _present(CountStore(client, [bucket]))
@@ -38,6 +39,5 @@ def _names(bucket: Bucket, minute: Minute, home: Minute) -> list[str]:
 
 def are_spread(client: redis.Redis, minutes: Sequence[Minute], buckets: int) -> bool:
     """Whether these minutes are in the `buckets` of now alone: ids of others may live elsewhere now."""
-    present = set(keys.buckets(buckets))
-    before = [bucket for bucket in CountStore(client).learn() if bucket not in present]
+    before = [bucket for bucket in CountStore(client).learn() if bucket.count != buckets]
     return not before or not any(each.total for each in CountStore(client, before).stats(list(minutes)))

@@ -1,11 +1,12 @@
 """Progress: how far each partition of `requests` has been counted, as it stands in Redis beside the counts.
 
-Every bucket keeps its own progress with each partition, written by the script that counts: so whatever is
-lost or comes twice, an event counts once. Kafka's own offsets of the consumer group are for display only.
+Every bucket of every counter keeps its own progress with each partition, written by the script that counts:
+so whatever is lost or comes twice, an event counts once. Kafka's own offsets of the consumer group are for
+display only.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -14,6 +15,8 @@ import redis
 from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import master_of, refresh
@@ -49,7 +52,7 @@ class Claim:
     time: int
     """The highest append time before `end`, in milliseconds"""
     minute: Minute
-    ids: Sequence[int]
+    ids: Sequence[Id]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -78,37 +81,67 @@ class Refusal:
 
 
 class Progress:
-    """See the module. `client` must return bytes, not str; it may repeat commands."""
+    """That of the counters it `know`s. `client` must return bytes, not str; it may repeat commands."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self.buckets = keys.buckets(settings.REDIS_BUCKETS)
+        self.buckets: Sequence[Bucket] = ()
+        self.know([DEFAULT])
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Those that are known, the default one first."""
+        return keys.counters_of(self.buckets)
+
+    def know(self, counters: Sequence[str]) -> None:
+        """From now on it is about these, the default one first."""
+        self.buckets = keys.places(settings.REDIS_BUCKETS, tuple(counters))
 
     def positions(self) -> dict[int, list[Position]]:
         """By partition: its position in each bucket, where it has one in all of them. Raises Garbled."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self.buckets:
-                pipe.hgetall(bucket.requests)
-            replies = cast("list[dict[bytes, bytes]]", pipe.execute())
-        found: dict[int, list[Position]] = defaultdict(list)
-        for bucket, reply in zip(self.buckets, replies, strict=True):
-            try:
-                for partition, position in _positions(reply):
-                    found[partition].append(position)
-            except ValueError as error:
-                raise Garbled(bucket.requests, str(error)) from None
         return {
-            partition: positions
-            for partition, positions in sorted(found.items())
+            partition: list(positions.values())
+            for partition, positions in self._found(self.buckets).items()
             if len(positions) == len(self.buckets)
         }
 
     def begin(self, partition: int, offset: int) -> None:
-        """Have the partition counted from `offset` on, unless it has begun already."""
+        """Have the partition counted from `offset` on, in each bucket in which it has not begun."""
+        self._begin(self.buckets, {partition: Position(offset)})
+
+    def begin_counter(self, counter: str) -> None:
+        """Have a new counter's events counted from where the default one stands: none is before that."""
+        default = keys.buckets(settings.REDIS_BUCKETS)
+        starts = {
+            partition: min(positions.values(), key=lambda position: position.next)
+            for partition, positions in self._found(default).items()
+            if len(positions) == len(default)
+        }
+        self._begin(keys.buckets(settings.REDIS_BUCKETS, counter), starts)
+
+    def _begin(self, buckets: Sequence[Bucket], starts: Mapping[int, Position]) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self.buckets:
-                pipe.hsetnx(bucket.requests, f"{partition}:next", str(offset))
+            for partition, start in starts.items():
+                for bucket in buckets:
+                    pipe.hsetnx(bucket.requests, f"{partition}:next", str(start.next))
+                    if start.time:
+                        pipe.hsetnx(bucket.requests, f"{partition}:time", str(start.time))
             pipe.execute()
+
+    def _found(self, buckets: Sequence[Bucket]) -> dict[int, dict[Bucket, Position]]:
+        """By partition: its position in those of the buckets in which it has one."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for bucket in buckets:
+                pipe.hgetall(bucket.requests)
+            replies = cast("list[dict[bytes, bytes]]", pipe.execute())
+        found: dict[int, dict[Bucket, Position]] = defaultdict(dict)
+        for bucket, reply in zip(buckets, replies, strict=True):
+            try:
+                for partition, position in _positions(reply):
+                    found[partition][bucket] = position
+            except ValueError as error:
+                raise Garbled(bucket.requests, str(error)) from None
+        return dict(sorted(found.items()))
 
     def skip(self, partition: int, offset: int) -> None:
         """Go on at `offset`, whatever is before it: by the word of an operator, who knows that it is lost."""
@@ -160,6 +193,11 @@ def _send(node: redis.Redis, claims: Sequence[Claim]) -> list[list[int | bytes]]
         for claim in claims:
             pipe.evalsha(SCRIPT.sha, len(claim.keys), *claim.keys, *claim.args)
         return cast("list[list[int | bytes]]", pipe.execute())
+
+
+def counted_to(positions: Sequence[Position], begin: int = 0) -> int:
+    """The offset before which a partition is counted, in all buckets; `begin`, if it was never counted."""
+    return min((position.next for position in positions), default=begin)
 
 
 def closed_minute(positions: list[Position] | None) -> Minute:

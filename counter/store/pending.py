@@ -11,6 +11,8 @@ from itertools import chain
 
 import redis
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store.counts import CHUNK, CountStore, Stats, parse_minute
 from counter.store.keys import WHOLE, Bucket
@@ -44,26 +46,31 @@ class Pending:
     total: int
     age_seconds: float
     """Since the minute began, by Redis's clock."""
+    counter: str = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some ids of a minute with their counts, bucket by bucket in order of arrival."""
 
-    counts: list[tuple[int, int]]
+    counts: list[tuple[Id, int]]
     next: int | None
     """Where the next page starts; None after the last id that there is now."""
 
 
 class PendingMinutes:
-    """See the module. `client` must return bytes, not str; it may repeat commands.
+    """Those of one counter. `client` must return bytes, not str; it may repeat commands.
 
-    Without a word about buckets they are all that there ever were.
+    Without a word about buckets they are all that the counter ever had.
     """
 
-    def __init__(self, client: redis.Redis, buckets: Sequence[Bucket] | None = None) -> None:
+    def __init__(
+        self, client: redis.Redis, counter: str = DEFAULT, buckets: Sequence[Bucket] | None = None
+    ) -> None:
         self._redis = client
-        self._store = CountStore(client, buckets)
+        self._counter = counter
+        self._all = CountStore(client, buckets)
+        self._store = self._all if buckets else self._all.of(counter)
         self._page = client.register_script(Script("page").text)
 
     def list(
@@ -73,7 +80,8 @@ class PendingMinutes:
 
         Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
         """
-        buckets, now = self._store.learn(), self._store.now()
+        self._learn()
+        buckets, now = self._store.buckets, self._store.now()
         with self._redis.pipeline(transaction=False) as pipe:
             for bucket in buckets:
                 pipe.get(bucket.sealed)
@@ -86,16 +94,25 @@ class PendingMinutes:
         members = sorted(set(chain.from_iterable(found[1::2])), reverse=newest_first)[:limit]
         minutes = [parse_minute(WHOLE.pending, member) for member in members]
         return [
-            _pending(minute, stats, now, parse_minute(WHOLE.sealed, sealed) if sealed else None)
+            self._pending(minute, stats, now, parse_minute(WHOLE.sealed, sealed) if sealed else None)
             for minute, stats in zip(minutes, self._store.stats(minutes), strict=True)
             if stats.total  # or it was settled meanwhile
         ]
 
+    def _learn(self) -> None:
+        if self._store is not self._all:
+            self._all.learn()
+            self._store = self._all.of(self._counter)
+
+    def _pending(self, minute: Minute, stats: Stats, now: float, sealed: Minute | None) -> Pending:
+        age, state = max(0.0, now - minute.start.timestamp()), _state(minute, now, sealed)
+        return Pending(minute, state, stats.unique, stats.total, age, self._counter)
+
     def waiting(self) -> int:
-        """How many minutes have data and are over: closed, or sealed already."""
-        closed = Minute.at(self._store.now()) - 1
-        last = max(closed, self._store.sealed() or closed)
-        return len(self._store.pending(last))
+        """How many minutes have data, of any counter, and are over: closed, or sealed already."""
+        closed = Minute.at(self._all.now()) - 1
+        last = max(closed, self._all.sealed() or closed)
+        return len(self._all.pending(last))
 
     def get(self, minute: Minute) -> Pending | None:
         """This minute; None when it has no data here, because it is published or nothing was accepted."""
@@ -108,27 +125,22 @@ class PendingMinutes:
         new ids come at the end of their bucket.
         """
         begin, position = divmod(start, _STRIDE)
-        counts: list[tuple[int, int]] = []
+        counts: list[tuple[Id, int]] = []
         for number, bucket in enumerate(self._store.buckets[begin:], begin):
             names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
             first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
-            counts += [(int(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
+            counts += [(bucket.read_id(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
             if len(counts) == limit:
                 return Page(counts, number * _STRIDE + first + len(ids))
             position = 0
         return Page(counts, None)
 
-    def count(self, minute: Minute, id: int) -> int:
+    def count(self, minute: Minute, id: Id) -> int:
         """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
         with self._redis.pipeline(transaction=False) as pipe:
             for bucket in self._store.buckets:
                 pipe.get(f"{bucket.prefix(minute)}{id}")
             return sum(int(value or 0) for value in pipe.execute())
-
-
-def _pending(minute: Minute, stats: Stats, now: float, sealed: Minute | None) -> Pending:
-    age = max(0.0, now - minute.start.timestamp())
-    return Pending(minute, _state(minute, now, sealed), stats.unique, stats.total, age)
 
 
 def _state(minute: Minute, now: float, sealed: Minute | None) -> State:

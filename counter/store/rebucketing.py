@@ -5,7 +5,7 @@ many buckets it may be counted in, and the scripts that count refuse all others.
 seals the present minute in all of them, and only then opens the new ones: each minute has one layout.
 
 1  register  the new number joins `tally:buckets`: from now on every flush seals, reads and settles those, too
-2  close     nothing can be counted in any bucket, old or new
+2  close     nothing can be counted in any bucket, old or new, of any counter that was ever opened
 3  seal      the last minute in which anything can have been counted; the new buckets begin after it
 4  open      the new buckets, for processes with the new REDIS_BUCKETS alone
 
@@ -16,16 +16,16 @@ Events are another matter: which minute they belong to is up to their log, not t
 counted stands in their buckets. So the number can't be changed while any are counted.
 """
 
-from collections.abc import Sequence
-
 import redis
 from django.conf import settings
 
+from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.store import keys
 from counter.store.clients import is_cluster, master_of
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket, Garbled
+from counter.store.registry import register, registered
 from counter.store.replication import replicated
 
 CLOSED = 0
@@ -41,9 +41,7 @@ def misfit(client: redis.Redis) -> str | None:
     if found == settings.REDIS_BUCKETS:
         return None
     present = f"over {found} buckets" if found else "over another number, or that is being changed"
-    return (
-        f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}, and ids are spread {present}: see manage.py set_buckets"
-    )
+    return f"REDIS_BUCKETS is {settings.REDIS_BUCKETS}, and ids are spread {present}: see tally set_buckets"
 
 
 def spread_over(client: redis.Redis, count: int) -> bool:
@@ -52,26 +50,39 @@ def spread_over(client: redis.Redis, count: int) -> bool:
     Calls that come meanwhile are refused, and so are afterwards those of processes with another number.
     Raises RedisError; EventsAreCounted.
     """
-    new = keys.buckets(count)
-    if all(_layout(client, bucket) == count for bucket in new):
-        return False
     store = CountStore(client)
-    _check_events(store, new)
+    if all(_layout(client, bucket) == count for bucket in _new(client, count)):
+        return False
+    _check_events(store, count)
     _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
-    for bucket in store.learn():
-        _write(client, bucket.layout, "SET", CLOSED)
-    _check_events(store, new)  # once more: a consolidator may just have begun
+    for counter in settings.COUNTERS:
+        register(client, counter)
+    _close(client, store)
+    _check_events(store, count)  # once more: a consolidator may just have begun
     _seal(store)
-    for bucket in new:
+    for bucket in _new(client, count):
         _write(client, bucket.layout, "SET", count)
     return True
 
 
-def _check_events(store: CountStore, new: Sequence[Bucket]) -> None:
-    """Raise EventsAreCounted where that is not in the new buckets themselves, to which a change goes back."""
+def _new(client: redis.Redis, count: int) -> tuple[Bucket, ...]:
+    return keys.places(count, (DEFAULT, *registered(client)))
+
+
+def _close(client: redis.Redis, store: CountStore) -> None:
+    """2: a counter may be opened meanwhile, which looks at the default one's layout before and after."""
+    closed: set[Bucket] = set()
+    while left := [bucket for bucket in store.learn() if bucket not in closed]:
+        for bucket in left:
+            _write(client, bucket.layout, "SET", CLOSED)
+        closed.update(left)
+
+
+def _check_events(store: CountStore, count: int) -> None:
+    """Raise EventsAreCounted where that is not in so many buckets: to which a change goes back."""
     store.learn()
     tags = {bucket.tag for bucket in store.event_buckets()}
-    if tags and tags != {bucket.tag for bucket in new}:
+    if tags and tags != {bucket.tag for bucket in keys.buckets(count)}:
         raise EventsAreCounted(
             f"events are counted in {len(tags)}: leave event mode first, docs/operations.md"
         )
@@ -92,7 +103,9 @@ def _layout(client: redis.Redis, bucket: Bucket) -> int:
     value = client.get(bucket.layout)
     if value and not value.isdigit():
         raise Garbled(bucket.layout, value)
-    return 1 if value is None else int(value)
+    if value is None:
+        return CLOSED if bucket.counter else 1
+    return int(value)
 
 
 def _write(client: redis.Redis, name: str, command: str, *values: int) -> None:

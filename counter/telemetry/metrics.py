@@ -1,11 +1,17 @@
 """What Tally counts of itself. Each process has a file in METRICS_FOLDER; a scrape adds them up."""
 
+from collections.abc import Mapping
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
-ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch")
+from counter.counters import DEFAULT
+
+ACCEPTED = Counter("tally_accepted_calls", "Calls that are recorded, one for each id of a batch", ["counter"])
 REFUSED = Counter("tally_refused_calls", "Calls that were refused, one for each id of a batch", ["reason"])
 CALLBACKS = Counter("tally_callbacks", "POSTs to an endpoint, by what became of them", ["outcome"])
 LINES_LEFT_OUT = Counter("tally_log_lines_left_out", "Lines that a log had no room for")
+ACCEPTED.labels(DEFAULT)
 for outcome in ("2xx", "3xx", "4xx", "retried", "failed", "refused", "expired", "shed"):
     CALLBACKS.labels(outcome)
 
@@ -27,8 +33,18 @@ SCRIPT_SECONDS = Histogram(
 )
 
 
-def observe(calls: int, seconds: float) -> None:
-    """So many calls were recorded at once, in this time."""
-    ACCEPTED.inc(calls)
-    SCRIPT_CALLS.observe(calls)
+_accepted = cache(ACCEPTED.labels)
+"""By counter, of which there are as many as settings name."""
+
+
+def accept(calls: Mapping[str, int]) -> None:
+    """So many calls of each counter were recorded."""
+    for counter, number in calls.items():
+        _accepted(counter).inc(number)
+
+
+def observe(calls: Mapping[str, int], seconds: float) -> None:
+    """So many calls of each counter were recorded at once, in this time."""
+    accept(calls)
+    SCRIPT_CALLS.observe(sum(calls.values()))
     SCRIPT_SECONDS.observe(seconds)

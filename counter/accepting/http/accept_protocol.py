@@ -10,11 +10,15 @@ from counter.accepting.hot_path import BAD, LARGE, AcceptCall, Exchange
 from counter.accepting.http.bounded_protocol import BODY, WHOLE, Refused
 from counter.accepting.http.ordered_protocol import OrderedProtocol
 from counter.accepting.token_guard import is_authorized
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.telemetry import rejections
 
 _PATH = accept_call.PATH.encode()
 _METHODS = frozenset(method.encode() for method in accept_call.METHODS)
 _PLAIN = re.compile(rb"%b\?id=([0-9]{1,18})" % re.escape(_PATH)).fullmatch
+_SIMPLE = re.compile(rb"%b\?([A-Za-z0-9@:._~&=-]*)" % re.escape(_PATH)).fullmatch
+"""Of a named counter most are: a url of these characters needs no parser."""
 
 
 class AcceptProtocol(OrderedProtocol):
@@ -43,21 +47,29 @@ class AcceptProtocol(OrderedProtocol):
         if parser.get_method() not in _METHODS or (token and not is_authorized(token, self.headers)):
             return None
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        id: Id
         if plain := _PLAIN(self.url):
-            id = int(plain[1])
+            id, counter = int(plain[1]), DEFAULT
         else:
-            url = httptools.parse_url(self.url)
-            if url.path != _PATH:
+            query = self._query()
+            if query is None:
                 return None
             try:
-                id, endpoint = accept_call.parse_call(url.query or b"")
+                id, endpoint, counter = accept_call.parse_call(query)
             except accept_call.BadCall as bad:
                 rejections.BAD_CALL.add(why=str(bad))
                 return Exchange(self, BAD, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
             if endpoint:
                 return None
         sink, expects = self._front.sink, self.expect_100_continue
-        return AcceptCall(self, id, sink, keep_alive=keep_alive, expects_continue=expects)
+        return AcceptCall(self, (id, counter), sink, keep_alive=keep_alive, expects_continue=expects)
+
+    def _query(self) -> bytes | None:
+        """As it came over the wire; None where the path is another one."""
+        if simple := _SIMPLE(self.url):
+            return simple[1]
+        url = httptools.parse_url(self.url)
+        return (url.query or b"") if url.path == _PATH else None
 
     def on_body(self, body: bytes) -> None:
         """That of a call is thrown away."""

@@ -39,11 +39,8 @@ class OrderedProtocol(BoundedProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
         """The caller sends no more, but what it has sent is answered. Whether there is anything."""
         self._is_deaf = self._is_half_closed = True
-        if self._stage is BODY:
-            if not self.pipeline:
-                return False
-            self.pipeline.popleft()
-        return self._is_busy
+        # Nothing is read while a request waits for its turn: one that is half there is the only one.
+        return self._stage is not BODY and self._is_busy
 
     def data_received(self, data: bytes) -> None:
         """Parse it, in pieces where it is much: of what comes at once no more begins than is answered."""
@@ -160,8 +157,7 @@ class OrderedProtocol(BoundedProtocol):
 
     def on_response_complete(self) -> None:
         """A request is answered: the next one's turn."""
-        if self._stage is WHOLE:
-            self.deadline = self._connections.idle_until
+        self.deadline = self._connections.idle_until  # or later, if a part of the next one is here
         if self.pipeline or self._held or self._is_half_closed or self.flow.read_paused:
             self._proceed()
 

@@ -3,7 +3,6 @@
 from functools import cache
 from typing import Any, NoReturn, cast
 
-from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
@@ -15,7 +14,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from counter.accepting import accept_call, batch_call
-from counter.accepting.batch_call import MAX_BODY, BadBatch, Receipt, read_ids
+from counter.accepting.batch_call import MAX_BODY, BadBatch, Batch, Receipt, read_batch
 from counter.accepting.callback_queue import CallbackQueue
 from counter.accepting.request_body import ENCODED, TOO_LARGE, UNENCODED
 from counter.api import schema
@@ -24,7 +23,7 @@ from counter.api.problems import respond
 from counter.mode import is_event_mode
 from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.sinks.outcome import Unavailable
-from counter.sinks.redis.delivery import rounds
+from counter.sinks.places import Places, batch_places
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect_for_accept
 from counter.telemetry import rejections
@@ -40,6 +39,17 @@ def recorder() -> SyncWriter | SyncProducer:
 def callbacks() -> CallbackQueue:
     """The one of this process."""
     return CallbackQueue()
+
+
+@cache
+def _places() -> Places:
+    """The ones of this process."""
+    return batch_places()
+
+
+def _query(request: Request) -> bytes:
+    """As it came over the wire."""
+    return str(request.META["QUERY_STRING"]).encode("latin-1")
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -70,8 +80,8 @@ class AcceptView(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Count one call: `ok` once it is recorded."""
         try:
-            call = accept_call.parse_call(request.META["QUERY_STRING"].encode("latin-1"))
-            accepted = recorder().record([call.id])
+            call = accept_call.parse_call(_query(request))
+            accepted = recorder().record([call.id], call.counter)
         except accept_call.BadCall as bad:
             rejections.BAD_CALL.add(why=str(bad))
             return _answer(400, accept_call.FAILED)
@@ -79,7 +89,7 @@ class AcceptView(APIView):
             seconds = str(accept_call.RETRY_AFTER_SECONDS)
             return _answer(503, accept_call.FAILED, **{"Retry-After": seconds})
         if call.endpoint:
-            callbacks().put(call.endpoint, accepted.minute)
+            callbacks().put(call.endpoint, accepted.minute, call.counter)
         return _answer(200, accept_call.OK)
 
     post = get
@@ -91,12 +101,11 @@ class AcceptView(APIView):
         return cast("Response", _answer(answer.status_code, accept_call.FAILED, **headers))
 
 
-class IdsParser(BaseParser):
-    """The ids of a batch. Raises BadBatch, or TooLarge."""
+class BatchParser(BaseParser):
+    """A Batch. Raises BadBatch, or TooLarge."""
 
     @override
     def parse(self, stream: Any, media_type: str | None = None, context: Any = None) -> Any:
-        """A list, though REST framework would rather have a dictionary."""
         if context["request"].headers.get("Content-Encoding", "").strip().lower() not in UNENCODED:
             rejections.BAD_CALL.add(why=ENCODED.detail)
             raise BodyEncoded
@@ -104,16 +113,16 @@ class IdsParser(BaseParser):
         if len(body) > MAX_BODY:
             rejections.BAD_CALL.add(why=TOO_LARGE.detail)
             raise BodyTooLarge
-        return read_ids(self.media_type, body)
+        return read_batch(self.media_type, _query(context["request"]), body)
 
 
-class JSONIds(IdsParser):
+class JSONIds(BatchParser):
     """`{"ids": [1, 2]}`, of the type application/json."""
 
     media_type = batch_call.JSON
 
 
-class NDJSONIds(IdsParser):
+class NDJSONIds(BatchParser):
     """One id a line, of the type application/x-ndjson."""
 
     media_type = batch_call.NDJSON
@@ -142,12 +151,12 @@ class BatchView(APIView):
     def post(self, request: Request) -> Response:
         """Count a batch of calls: all of them, or none where one is wrong."""
         try:
-            ids = cast("list[int]", request.data) or read_ids(batch_call.JSON, b"")
+            batch = cast("Batch", request.data) or read_batch(batch_call.JSON, _query(request), b"")
         except BadBatch as bad:
             rejections.BAD_CALL.add(why=str(bad))
             raise
         receipt = Receipt()
-        for parts in rounds(ids, settings.REDIS_BUCKETS):
+        for parts in _places().rounds(batch.counter, batch.ids):
             if receipt.refused:
                 receipt.refuse(parts)  # It is away: there is no time to find that out again
             else:

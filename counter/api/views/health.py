@@ -26,6 +26,7 @@ from counter.monitoring.health import (
     sink_problems,
 )
 from counter.store.clients import connect_for_health
+from counter.version import VERSION
 
 ACCEPTING = "accepting"
 """What the sinks of this process itself say; another process may have other connections."""
@@ -62,7 +63,7 @@ class AliveView(OperatingView):
     @schema.alive
     def get(self, request: Request) -> Response:
         """200 as long as this process answers at all."""
-        return Response({"status": "ok", "problems": []})
+        return Response({"status": "ok", "problems": [], "version": VERSION})
 
 
 class ReadyView(OperatingView):
@@ -74,7 +75,7 @@ class ReadyView(OperatingView):
         found = watch().look()
         unavailable = any(trouble.part in (settings.ACCEPT_SINK, ACCEPTING) for trouble in found)
         status = "unavailable" if unavailable else "degraded" if found else "ok"
-        body = {"status": status, "problems": OutageBody(found, many=True).data}
+        body = {"status": status, "problems": OutageBody(found, many=True).data, "version": VERSION}
         return Response(body, status=503 if unavailable else 200)
 
 

@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import redis
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
@@ -13,7 +14,7 @@ from rest_framework.response import Response
 
 from counter.api import schema
 from counter.api.auth import ReadingView
-from counter.api.queries import NEWEST, IdsQuery, PendingQuery, PublishedQuery, Query, next_page
+from counter.api.queries import NEWEST, TEXT, IdsQuery, OneQuery, PendingQuery, PublishedQuery, next_page
 from counter.api.serializers import PendingBody, PublishedBody
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -24,9 +25,14 @@ DAY_SECONDS = 24 * 60 * 60
 
 
 @cache
-def reader() -> PendingMinutes:
+def _client() -> redis.Redis:
     """The one of this process."""
-    return PendingMinutes(connect_for_console())
+    return connect_for_console()
+
+
+def reader(counter: str) -> PendingMinutes:
+    """The pending minutes of a counter."""
+    return PendingMinutes(_client(), counter)
 
 
 @method_decorator(cache_control(no_store=True), "dispatch")
@@ -42,9 +48,14 @@ class PendingMinutesView(ReadingView):
         if "cursor" in query:
             bounds["until" if newest_first else "since"] = f"({query['cursor']}"
         limit = query["limit"]
-        found = reader().list(**bounds, limit=limit + 1, newest_first=newest_first)
+        found = reader(query["counter"]).list(**bounds, limit=limit + 1, newest_first=newest_first)
         following = next_page(request, found[limit - 1].minute) if len(found) > limit else None
-        return Response({"next": following, "results": PendingBody(found[:limit], many=True).data})
+        return Response(
+            {
+                "next": following,
+                "results": PendingBody(found[:limit], many=True).data,
+            }
+        )
 
 
 @method_decorator(cache_control(no_store=True), "dispatch")
@@ -59,11 +70,14 @@ class PendingMinuteView(ReadingView):
         its ids go away from the beginning.
         """
         query = IdsQuery.of(request)
-        if not (pending := reader().get(minute)):
-            raise NotFound(_why_not_pending(minute))
-        page = reader().counts(minute, query["cursor"], query["limit"])
+        counter = query["counter"]
+        minutes = reader(counter)
+        if not (pending := minutes.get(minute)):
+            raise NotFound(_why_not_pending(counter, minute))
+        page = minutes.counts(minute, query["cursor"], query["limit"])
         following = next_page(request, page.next) if page.next is not None else None
-        ids = [{"id": id, "count": count} for id, count in page.counts]
+        as_text = query["ids"] == TEXT
+        ids = [{"id": str(id) if as_text else id, "count": count} for id, count in page.counts]
         return Response(PendingBody(pending).data | {"next": following, "ids": ids})
 
 
@@ -79,6 +93,7 @@ class PublishedMinutesView(ReadingView):
         bounds = {"since": "minute__gte", "until": "minute__lte"}
         bounds["cursor"] = "minute__lt" if ordering == NEWEST else "minute__gt"
         wanted = {lookup: query[name] for name, lookup in bounds.items() if name in query}
+        wanted["counter"] = query["counter"]
         found = list(PublishedMinute.objects.filter(**wanted).order_by(ordering)[: limit + 1])
         following = next_page(request, found[limit - 1].minute) if len(found) > limit else None
         return Response({"next": following, "results": PublishedBody(found[:limit], many=True).data})
@@ -91,8 +106,8 @@ class PublishedMinuteView(ReadingView):
     @schema.published_minute
     def get(self, request: Request, minute: Minute) -> Response:
         """One of them. It never changes."""
-        NoQuery.of(request)
-        found = PublishedMinute.objects.filter(minute=str(minute)).first()
+        counter = OneQuery.of(request)["counter"]
+        found = PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first()
         if not found:
             raise NotFound(f"the minute {minute} is not in the history of published minutes")
         answer = Response(PublishedBody(found).data)
@@ -100,14 +115,8 @@ class PublishedMinuteView(ReadingView):
         return answer
 
 
-class NoQuery(Query):
-    """No parameters at all."""
-
-    limit = None  # type: ignore[assignment]
-
-
-def _why_not_pending(minute: Minute) -> str:
-    if PublishedMinute.objects.filter(minute=str(minute)).exists():
+def _why_not_pending(counter: str, minute: Minute) -> str:
+    if PublishedMinute.objects.filter(counter=counter, minute=str(minute)).exists():
         return f"the minute {minute} is published: its ids and counts are in the Kafka topic id-counts"
     return f"nothing is pending of the minute {minute}"
 

@@ -1,4 +1,4 @@
-"""`manage.py ensure_admin`."""
+"""`tally ensure_admin`."""
 
 import secrets
 from typing import Any
@@ -26,4 +26,5 @@ class Command(BaseCommand):
         user.is_staff = user.is_superuser = user.is_active = True
         user.set_password(password)
         user.save()
-        self.stdout.write(f"console login: {NAME}, password {password} (shown this once; change it there)")
+        self.stdout.write(f"console login: {NAME}, password {password} (shown this once)")
+        self.stdout.write(f"another password: tally changepassword {NAME}")

@@ -1,4 +1,4 @@
-"""`manage.py export_metrics`: `/metrics` where no web server runs."""
+"""`tally export_metrics`: `/metrics` where no web server runs."""
 
 import time
 from argparse import ArgumentParser

@@ -1,14 +1,17 @@
-"""`manage.py pending`."""
+"""`tally pending`."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from heapq import merge
 from typing import Any
 
+import redis
 from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.management.table import table
 from counter.store.clients import connect
+from counter.store.counts import CountStore
 from counter.store.pending import MAX_PAGE, Pending, PendingMinutes
 
 
@@ -20,16 +23,35 @@ class Command(ReportCommand):
     @override
     def report(self, **options: Any) -> tuple[Any, str]:
         minutes = list(_all())
-        facts = [asdict(each) | {"minute": str(each.minute)} for each in minutes]
+        facts = [_fact(each) for each in minutes]
         rows = (
-            (str(each.minute), each.state, f"{each.unique:,}", f"{each.total:,}", f"{each.age_seconds:.0f} s")
+            (
+                str(each.minute),
+                each.counter,
+                each.state,
+                f"{each.unique:,}",
+                f"{each.total:,}",
+                f"{each.age_seconds:.0f} s",
+            )
             for each in minutes
         )
-        return facts, table(("minute", "state", "unique", "total", "age"), rows)
+        return facts, table(("minute", "counter", "state", "unique", "total", "age"), rows)
+
+
+def _fact(pending: Pending) -> dict[str, Any]:
+    fact = asdict(pending) | {"minute": str(pending.minute)}
+    return {name: value for name, value in fact.items() if name != "counter" or value}
 
 
 def _all() -> Iterator[Pending]:
-    reader, since = PendingMinutes(connect()), "-inf"
+    client = connect()
+    store = CountStore(client)
+    store.learn()
+    return merge(*(_of(client, counter) for counter in store.counters), key=lambda each: each.minute)
+
+
+def _of(client: redis.Redis, counter: str) -> Iterator[Pending]:
+    reader, since = PendingMinutes(client, counter), "-inf"
     while page := reader.list(since, limit=MAX_PAGE):
         yield from page
         since = f"({page[-1].minute}"

@@ -1,4 +1,4 @@
-"""`manage.py revoke_token`."""
+"""`tally revoke_token`."""
 
 from typing import Any
 

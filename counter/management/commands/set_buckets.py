@@ -1,4 +1,4 @@
-"""`manage.py set_buckets`."""
+"""`tally set_buckets`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py set_last_published`."""
+"""`tally set_last_published`."""
 
 from typing import Any
 

@@ -1,10 +1,11 @@
-"""`manage.py verify_counts`."""
+"""`tally verify_counts`."""
 
 from typing import Any
 
 from django.core.management.base import CommandParser
 from typing_extensions import override
 
+from counter.counters import as_field
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
 from counter.store.orphans import Orphan, Orphans
@@ -39,11 +40,17 @@ class Command(ReportCommand):
         self._stay = bool(found) and not adopt
         facts = [_fact(stray) | ({"counted_in": str(home)} if home else {}) for stray, home in found]
         rows = [
-            f"{stray.minute}_{stray.id} = {stray.count}" + (f", counted in {home}" if home else "")
+            f"{stray.bucket.prefix(stray.minute)}{stray.id} = {stray.count}"
+            + (f", counted in {home}" if home else "")
             for stray, home in found
         ]
         return facts, "\n".join([*rows, f"{len(found)} counts that no index knows"])
 
 
 def _fact(stray: Orphan) -> dict[str, str | int]:
-    return {"minute": str(stray.minute), "id": stray.id, "count": stray.count}
+    return {
+        **as_field(stray.bucket.counter),
+        "minute": str(stray.minute),
+        "id": stray.id,
+        "count": stray.count,
+    }

@@ -1,17 +1,20 @@
-"""AsyncProducer: the hot path's sink in event mode. A call is recorded when Kafka has acknowledged its event.
+"""AsyncProducer: the hot path's sink in event mode, with one place for each counter.
 
+A call is recorded when Kafka has acknowledged its event.
 librdkafka gathers the events and sends them together, and the event loop asks it every millisecond what
 has been acknowledged: one wake-up answers all the calls of that time, with no thread in between.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import partial
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from counter.counters import DEFAULT, counters
+from counter.ids import Id
 from counter.kafka.client import REQUESTS, is_fatal, prefixed
 from counter.kafka.requests import MAX_UNDER_WAY, event, producer_config
 from counter.minute import EPOCH, Minute
@@ -31,11 +34,14 @@ PROBE_SECONDS = 0.1
 class _Outcome:
     """What becomes of some calls: None as soon as one of them was not acknowledged."""
 
-    __slots__ = ("_appender", "_told", "deadline", "is_done", "left")
+    __slots__ = ("_appender", "_told", "counter", "deadline", "is_done", "left")
 
-    def __init__(self, appender: "AsyncProducer", told: Told, calls: int, deadline: float) -> None:
+    def __init__(
+        self, appender: "AsyncProducer", told: Told, counter: str, calls: int, deadline: float
+    ) -> None:
         self._appender = appender
         self._told = told
+        self.counter = counter
         self.left = calls
         self.deadline = deadline
         self.is_done = False
@@ -59,7 +65,7 @@ class AsyncProducer:
         self._timer: asyncio.TimerHandle | None = None
         self._is_available = True
         self._next_probe = 0.0
-        self._newly_accepted = 0
+        self._newly_accepted: Counter[str] = Counter()
         self._is_broken = False
         self._accepted = Accepted(EPOCH, None)
 
@@ -74,12 +80,12 @@ class AsyncProducer:
         while self._waiting:  # noqa: ASYNC110  (nobody else waits for all of them)
             await asyncio.sleep(POLL_SECONDS)
 
-    def record(self, id: int, told: Told) -> None:
+    def record(self, id: Id, told: Told, counter: str = DEFAULT) -> None:
         """Record one call, and tell what became of it: None when it was not acknowledged.
 
         Raises Unavailable at once, and tells nothing, when Kafka is away or too many calls wait already.
         """
-        self._append((id,), told)
+        self._append((id,), told, counter)
 
     async def commit(self, parts: Parts, done: Done) -> None:
         """Record the parts of a batch; of one that is Unavailable some calls may have been recorded."""
@@ -87,7 +93,7 @@ class AsyncProducer:
         for number, ids in parts.items():
             outcome = self._loop.create_future()
             try:
-                self._append(ids, partial(_settle, outcome))
+                self._append(ids, partial(_settle, outcome), counters()[number])
                 under_way[number] = outcome
             except Unavailable as error:
                 done(number, error)
@@ -102,7 +108,7 @@ class AsyncProducer:
             self._is_broken |= is_fatal(error)
             self._fail(outcome, 1, error.str())
             return
-        self._newly_accepted += 1
+        self._newly_accepted[outcome.counter] += 1
         self._is_available = True
         CURRENT.end(REQUESTS)
         minute = Minute.at_milliseconds(message.timestamp()[1])
@@ -111,15 +117,15 @@ class AsyncProducer:
         if not outcome.left and not outcome.is_done:
             outcome.set(self._accepted)
 
-    def _append(self, ids: Sequence[int], told: Told) -> None:
+    def _append(self, ids: Sequence[Id], told: Told, counter: str) -> None:
         now = self._loop.time()
         if not self._admits(len(ids), now):
             why = "too many calls are waiting" if self._is_available else "Kafka is away"
             rejections.UNAVAILABLE.add(len(ids), why)
             raise Unavailable(why)
-        outcome = _Outcome(self, told, len(ids), now + DEADLINE_SECONDS)
+        outcome = _Outcome(self, told, counter, len(ids), now + DEADLINE_SECONDS)
         for id in ids:
-            value, key = event(id)
+            value, key = event(id, counter)
             try:
                 self._producer.produce(self._topic, value, key, on_delivery=outcome)
             except (BufferError, KafkaException) as error:
@@ -156,8 +162,8 @@ class AsyncProducer:
         if self._is_broken:
             self._renew()
         if self._newly_accepted:
-            metrics.ACCEPTED.inc(self._newly_accepted)
-            self._newly_accepted = 0
+            metrics.accept(self._newly_accepted)
+            self._newly_accepted.clear()
         now, waiting = self._loop.time(), self._waiting
         while waiting and (waiting[0].is_done or waiting[0].deadline < now):
             outcome = waiting.popleft()

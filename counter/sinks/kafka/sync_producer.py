@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from counter.counters import DEFAULT, counters
+from counter.ids import Id
 from counter.kafka.client import REQUESTS, is_fatal, prefixed
 from counter.kafka.requests import event, producer_config
 from counter.minute import Minute
@@ -24,7 +26,7 @@ class SyncProducer:
         self._producer: Producer | None = None
         self._lock = threading.Lock()
 
-    def record(self, ids: Sequence[int]) -> Accepted:
+    def record(self, ids: Sequence[Id], counter: str = DEFAULT) -> Accepted:
         """Record some calls, the last of them in the minute that is returned.
 
         Raises Unavailable when not all were acknowledged in time; then some may have been recorded.
@@ -34,7 +36,7 @@ class SyncProducer:
         deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             for id in ids:
-                value, key = event(id)
+                value, key = event(id, counter)
                 producer.produce(topic, value, key, on_delivery=delivery)
             while delivery.left and not delivery.error and time.monotonic() < deadline:
                 producer.poll(POLL_SECONDS)
@@ -48,7 +50,7 @@ class SyncProducer:
             rejections.UNAVAILABLE.add(len(ids), why)
             CURRENT.begin(REQUESTS, why)
             raise Unavailable(why)
-        metrics.ACCEPTED.inc(len(ids))
+        metrics.accept({counter: len(ids)})
         CURRENT.end(REQUESTS)
         return Accepted(Minute.at_milliseconds(delivery.milliseconds), None)
 
@@ -56,7 +58,7 @@ class SyncProducer:
         """Record the parts of a batch, and say of each what became of it."""
         for number, ids in parts.items():
             try:
-                done(number, self.record(ids))
+                done(number, self.record(ids, counters()[number]))
             except Unavailable as error:
                 done(number, error)
 

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, Respon
 from counter.sinks.outcome import Done, Parts
 from counter.sinks.redis.connections import Connections
 from counter.sinks.redis.delivery import Command, Delivery, Need
+from counter.sinks.redis.opening import open_counters
 from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
 from counter.store.clients import ACCEPT_TIMEOUT_SECONDS
 from counter.store.keys import Bucket
@@ -51,6 +52,8 @@ class AsyncWriter:
         while delivery.left:
             delivery.last_error = None
             await self._send(delivery)
+            if delivery.unopened:
+                await asyncio.to_thread(open_counters, delivery)
             if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.last_error:
@@ -61,7 +64,8 @@ class AsyncWriter:
         """Those of the buckets whose scripts could run now, with replicas enough to hold what they write."""
         # Batches for a minute long ago: the script refuses them, and writes nothing.
         writers = [Writer(bucket=writer.bucket) for writer in self._writers]
-        probe = Delivery(writers, {number: [0] for number in numbers}, lambda *_: None)
+        ids: Parts = {number: ["-" if writers[number].bucket.counter else 0] for number in numbers}
+        probe = Delivery(writers, ids, lambda *_: None)
         await self._nodes.refresh()
         found: set[int] = set()
         for connection, of_node in self._routes(probe).items():

@@ -1,4 +1,4 @@
-"""Delivery: a group of calls on its way into Redis, a part for each bucket that has any of them.
+"""Delivery: a group of calls on its way into Redis, a part for each place that has any of them.
 
 Both lanes deliver, one over blocking connections and one over asyncio's; what to send, and what the replies
 mean, is decided here. The parts are batches of writers of their own: each counts once, whatever becomes of
@@ -6,25 +6,20 @@ the others, and goes again under its number until it is answered.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from enum import Enum, auto
-from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
 from redis.exceptions import NoScriptError
 
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Away, Done, Parts, Unavailable
-from counter.sinks.redis.write import HOLD_MILLISECONDS, SCRIPT, Writer
-from counter.store.keys import spread
-from counter.store.limits import MAX_IDS
+from counter.sinks.redis.write import HOLD_MILLISECONDS, SCRIPT, Writer, is_unopened
 from counter.store.replication import unreplicated
 from counter.store.replies import HANG_UP, REPEATABLE
 from counter.telemetry import metrics, rejections
 from counter.telemetry.outages import CURRENT
-
-ROUND_IDS = 4 * MAX_IDS
-"""Of one call, spread over buckets at a time: that takes two milliseconds of an event loop."""
 
 Command = tuple[str | int | bytes, ...]
 
@@ -40,14 +35,18 @@ class Need(Enum):
 
 
 class Delivery:
-    """Send `commands` to the node of those buckets and `read` what it replies, until nothing is `left`."""
+    """Send `commands` to the node of those places and `read` what it replies, until nothing is `left`.
+
+    Before the next try each of the `unopened` counters is to be opened, or refused.
+    """
 
     def __init__(self, writers: Sequence[Writer], parts: Parts, done: Done) -> None:
         self.left = {number: writers[number].batch(ids) for number, ids in parts.items()}
         self.last_error: Exception | None = None
         """The last reason to send again what is left, after a pause."""
+        self.unopened: set[str] = set()
         self._done = done
-        self._recorded = 0
+        self._recorded: Counter[str] = Counter()
         self._begin = time.perf_counter()
 
     @property
@@ -77,7 +76,7 @@ class Delivery:
             self._read(number, outcome)
         if self._recorded:
             metrics.observe(self._recorded, time.perf_counter() - self._begin)
-            self._recorded = 0
+            self._recorded.clear()
         if any(isinstance(outcome, HANG_UP) for outcome in outcomes):
             return Need.CONNECTION
         return Need.SCRIPT if any(isinstance(each, NoScriptError) for each in outcomes) else Need.NOTHING
@@ -85,6 +84,12 @@ class Delivery:
     def give_up(self) -> None:
         """Nothing that is left will be sent again: Redis did not answer in time."""
         self._end(Away(str(self.last_error) or "it does not answer"))
+
+    def refuse(self, counter: str, why: Exception) -> None:
+        """The calls of a counter can't be counted, for a reason that no new try cures."""
+        for number, batch in list(self.left.items()):
+            if batch.writer.bucket.counter == counter:
+                self._finish(number, Unavailable(str(why)))
 
     def fail(self) -> None:
         """The same because of a fault of Tally's own: callers must not wait for ever, nor the next ones."""
@@ -97,6 +102,8 @@ class Delivery:
     def _read(self, number: int, reply: Any) -> None:
         if isinstance(reply, (*REPEATABLE, NoScriptError)):
             self.last_error = reply
+        elif is_unopened(reply):
+            self.unopened.add(self.left[number].writer.bucket.counter)
         elif isinstance(reply, Exception):
             self.left[number].writer.begin_anew()
             self._finish(number, Unavailable(str(reply)))
@@ -104,29 +111,12 @@ class Delivery:
             self._finish(number, accepted)
 
     def _finish(self, number: int, outcome: Accepted | Unavailable) -> None:
-        calls = len(self.left.pop(number).ids)
+        batch = self.left.pop(number)
+        calls = len(batch.ids)
         if isinstance(outcome, Accepted):
-            self._recorded += calls
+            self._recorded[batch.writer.bucket.counter] += calls
             CURRENT.end(number)
         else:
             CURRENT.begin(number, str(outcome))
             rejections.UNAVAILABLE.add(calls, str(outcome))
         self._done(number, outcome)
-
-
-def rounds(ids: Sequence[int], buckets: int) -> Iterator[Parts]:
-    """The ids of one call, as many at a time as one script for each bucket takes, and ROUND_IDS at most."""
-    if buckets == 1:
-        yield from ({0: chunk} for chunk in _chunks(ids, MAX_IDS))
-        return
-    for some in _chunks(ids, ROUND_IDS):
-        of_bucket: dict[int, list[int]] = {}
-        for id in some:
-            of_bucket.setdefault(spread(id, buckets), []).append(id)
-        chunked = ([(number, chunk) for chunk in _chunks(of, MAX_IDS)] for number, of in of_bucket.items())
-        for each in zip_longest(*chunked):
-            yield dict(filter(None, each))
-
-
-def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))

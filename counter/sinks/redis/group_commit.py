@@ -1,6 +1,6 @@
 """GroupCommit: group commit for the hot path.
 
-All calls that arrive while one group is under way leave together in the next, a part to each bucket, and
+All calls that arrive while one group is under way leave together in the next, a part to each place, and
 each is answered when its part has been. So the cost of a call falls as load grows, and a write that is on
 disk before the answer (`appendfsync always`) costs hardly more than one that is not.
 """
@@ -12,11 +12,13 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 
+from counter.counters import DEFAULT, counters
+from counter.ids import Id
 from counter.sinks.outcome import Accepted, Away, Told, Unavailable
+from counter.sinks.places import Places
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import Connections
 from counter.store import keys
-from counter.store.keys import spread
 from counter.store.limits import MAX_IDS
 from counter.telemetry import metrics, rejections
 from counter.telemetry.outages import CURRENT
@@ -31,12 +33,12 @@ PROBE_SECONDS = 0.1
 
 
 class _Part:
-    """The calls of a group that are for one bucket: their ids, and whom to tell what became of them."""
+    """The calls of a group that are for one place: their ids, and whom to tell what became of them."""
 
     __slots__ = ("callers", "ids")
 
     def __init__(self) -> None:
-        self.ids: list[int] = []
+        self.ids: list[Id] = []
         self.callers: list[Told] = []
 
     def tell(self, outcome: Accepted | None) -> None:
@@ -64,15 +66,15 @@ class GroupCommit:
     """
 
     def __init__(self, connect: Callable[[], Connections]) -> None:
-        buckets = keys.buckets(settings.REDIS_BUCKETS)
-        self._count = len(buckets)
+        buckets = keys.places(settings.REDIS_BUCKETS, counters())
+        self._places = Places(settings.REDIS_BUCKETS)
         self._committer = AsyncWriter(connect(), buckets)
         self._scout = AsyncWriter(connect(), buckets)
         self._waiting: deque[_Group] = deque()
         self._arrival = asyncio.Event()
         self._idle = asyncio.Event()
         self._away: dict[int, str] = {}
-        """The buckets whose calls are refused at once, and why."""
+        """The places whose calls are refused at once, and why."""
         self._tasks: list[asyncio.Task[None]] = []
         self._loss = asyncio.Event()
 
@@ -89,12 +91,12 @@ class GroupCommit:
         await self._committer.stop()
         await self._scout.stop()
 
-    def record(self, id: int, told: Told) -> None:
+    def record(self, id: Id, told: Told, counter: str = DEFAULT) -> None:
         """Count one call, and tell what became of it: None when it was not recorded.
 
         Raises Unavailable at once, and tells nothing, when Redis is away or too many calls wait already.
         """
-        number = spread(id, self._count)
+        number = self._places.of(counter, id)
         if number in self._away:
             self._refuse(self._away[number])
         waiting = self._waiting
@@ -152,7 +154,7 @@ class GroupCommit:
 
     def _note(self, number: int, reason: Unavailable) -> None:
         if isinstance(reason, Away):  # any other reason is logged with the refused calls
-            logger.warning("Redis is away, refusing every call", bucket=number, error=str(reason))
+            logger.warning("Redis is away, refusing every call", place=number, error=str(reason))
             self._away[number] = f"Redis is away: {reason}"
             self._loss.set()
 
@@ -168,7 +170,7 @@ class GroupCommit:
                 for number, why in self._away.items():
                     CURRENT.begin(number, why)
                 if back:
-                    logger.warning("Redis is back, accepting again", buckets=sorted(back))
+                    logger.warning("Redis is back, accepting again", places=sorted(back))
             self._loss.clear()
 
     async def _back(self) -> set[int]:

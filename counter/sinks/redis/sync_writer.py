@@ -11,8 +11,12 @@ import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from counter.counters import DEFAULT, counters
+from counter.ids import Id
 from counter.sinks.outcome import Accepted, Done, Parts, Unavailable
-from counter.sinks.redis.delivery import Command, Delivery, Need, rounds
+from counter.sinks.places import Places
+from counter.sinks.redis.delivery import Command, Delivery, Need
+from counter.sinks.redis.opening import open_counters
 from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
 from counter.store import keys
 from counter.store.clients import master_of, refresh
@@ -26,13 +30,14 @@ class SyncWriter:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._buckets = keys.buckets(settings.REDIS_BUCKETS)
+        self._places = Places(settings.REDIS_BUCKETS)
+        self._buckets = keys.places(settings.REDIS_BUCKETS, counters())
         self._idle: list[list[Writer]] = []
 
-    def record(self, ids: Sequence[int]) -> Accepted:
+    def record(self, ids: Sequence[Id], counter: str = DEFAULT) -> Accepted:
         """Count calls. Raises Unavailable where any could not be: as far as is known, none of that bucket."""
         outcomes: list[Accepted | Unavailable] = []
-        for parts in rounds(list(ids), len(self._buckets)):
+        for parts in self._places.rounds(counter, list(ids)):
             self.commit(parts, lambda _, outcome: outcomes.append(outcome))
         accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
         for outcome in outcomes:
@@ -55,7 +60,7 @@ class SyncWriter:
             self._idle.append(writers)
 
     def _idle_writers(self) -> list[Writer]:
-        """One for each bucket."""
+        """One for each place."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -65,6 +70,8 @@ class SyncWriter:
         while delivery.left:
             delivery.last_error = None
             self._send(delivery)
+            if delivery.unopened:
+                open_counters(delivery)
             if delivery.is_overdue:
                 delivery.give_up()
             elif delivery.last_error:

@@ -9,9 +9,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import cast
 
 from msgspec.json import encode
+from redis.exceptions import ResponseError
 
+from counter.ids import Id
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import Accepted
 from counter.store.keys import WHOLE, Bucket
@@ -31,6 +34,11 @@ def _new_name() -> str:
     return secrets.token_hex(8)
 
 
+def is_unopened(reply: object) -> bool:
+    """Whether the script says that the bucket's counter is to be opened first."""
+    return isinstance(reply, ResponseError) and str(reply).startswith("UNOPENED")
+
+
 @dataclass(slots=True)
 class Writer:
     """A source of numbered batches of ids of one bucket. One of them may be under way at a time, never two.
@@ -48,7 +56,7 @@ class Writer:
         """Under another name, after an answer that refused a batch: its key may hold something else."""
         self.name, self.number = _new_name(), 0
 
-    def batch(self, ids: Sequence[int]) -> "Batch":
+    def batch(self, ids: Sequence[Id]) -> "Batch":
         """The next batch, of 1 to MAX_IDS ids."""
         self.number += 1
         return Batch(self, self.number, ids)
@@ -60,7 +68,7 @@ class Batch:
 
     writer: Writer
     number: int
-    ids: Sequence[int]
+    ids: Sequence[Id]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -72,7 +80,10 @@ class Batch:
     def args(self) -> tuple[str | int | bytes, ...]:
         """ARGV of accept.lua."""
         writer = self.writer
-        ids = encode(self.ids)[1:-1].replace(b",", b" ")  # a sixth of what str() for each takes
+        if writer.bucket.counter:
+            ids = " ".join(cast("Sequence[str]", self.ids)).encode()
+        else:
+            ids = encode(self.ids)[1:-1].replace(b",", b" ")  # a sixth of what str() for each takes
         return (*_minute_args(writer.minute), self.number, ids, writer.bucket.count)
 
     def read(self, reply: list[int | bytes]) -> Accepted | None:

@@ -2,9 +2,12 @@
 -- accept(writer's batch of ids) -> {COUNTED, new} | {REPEATED} | {REPEATED, new} | {REFUSED, now, sealed}
 --
 -- Counts a batch once, in one atomic step, or writes nothing. `new` is how many of its ids are new in the
--- minute. Error LAYOUT: ids are spread over another number of buckets, so these may live elsewhere. Error OOM:
--- Redis has little memory left. Error GARBLED: a key holds something else, and is named. Without `allow-oom` in the line above it refuses the script as a whole when it
--- has none at all, so no batch is ever half written. Loaded behind count.lua.
+-- minute. Error LAYOUT: ids are spread over another number of buckets, so these may live elsewhere. Error
+-- UNOPENED: the counter has not been opened (counter/store/opening.py). Error OOM: Redis has little memory left.
+-- Error GARBLED: a key holds something else, and is named. Without `allow-oom` in the line above it refuses the
+-- script as a whole when it has none at all, so no batch is ever half written. Loaded behind count.lua.
+--
+-- The keys are those of a bucket; a named counter's have its name in them, as in tally:clicks:sealed.
 --
 -- KEYS[1] tally:sealed            read
 -- KEYS[2] tally:writer:<name>     the last batch number of this writer; expires an hour after its last batch

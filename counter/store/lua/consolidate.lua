@@ -4,8 +4,8 @@
 -- Counts the events of some offsets of a partition once, in one atomic step together with how far the partition
 -- has been read, or writes nothing. MOVED: these are not the next offsets, whoever counted them or lost them.
 -- SEALED: they are, and can't be counted in this minute any more. AHEAD: they are, and have to wait until
--- partitions that are further behind have ended the minutes that fill Redis. Errors LAYOUT, OOM and GARBLED:
--- as in accept.lua. Loaded behind count.lua.
+-- partitions that are further behind have ended the minutes that fill Redis. Errors LAYOUT, UNOPENED, OOM and
+-- GARBLED: as in accept.lua. Loaded behind count.lua.
 --
 -- KEYS[1] tally:sealed            read
 -- KEYS[2] tally:requests          `<partition>:next`, `<partition>:time` move on

@@ -36,11 +36,19 @@ local function read_sealed(name)
   return sealed or '', wrong
 end
 
+-- Only the default counter counts before anyone has said over how many buckets: a flush looks for it always.
+local function is_default(layout)
+  return layout == 'tally:layout' or string.match(layout, '^tally:{b%d+}:layout$')
+end
+
 -- Why nobody who thinks that there are `count` buckets may count in this one; nil where they may.
 local function misfit(layout, count)
   local buckets, wrong = ask('GET', layout)
   if wrong then
     return wrong
+  end
+  if not buckets and not is_default(layout) then
+    return redis.error_reply('UNOPENED ' .. layout .. ' is not there: the counter is to be opened first')
   end
   buckets = buckets or '1'
   if buckets ~= count then
@@ -63,10 +71,7 @@ local function count(prefix, index, stats, pending, minute, text)
     calls = calls + 1
   end
 
-  local _, no_set = ask('ZCARD', pending)
-  local _, no_list = ask('LLEN', index)
-  local sums, no_hash = ask('HMGET', stats, 'unique', 'total')
-  local wrong = no_set or no_list or no_hash
+  local sums, wrong = ask('HMGET', stats, 'unique', 'total')
   if wrong then
     return wrong
   end
@@ -87,12 +92,21 @@ local function count(prefix, index, stats, pending, minute, text)
     counts[2 * i - 1] = names[i]
     counts[2 * i] = count + calls_of[ids[i]]
   end
+  if #new > 0 then
+    wrong = select(2, ask('LLEN', index))
+  end
+  -- The first thing that is written, and the last one that can fail.
+  if not wrong then
+    wrong = select(2, ask('ZADD', pending, minute, minute))
+  end
+  if wrong then
+    return wrong
+  end
   redis.call('MSET', unpack(counts))
   if #new > 0 then
     redis.call('RPUSH', index, unpack(new))
     redis.call('HINCRBY', stats, 'unique', #new)
   end
   redis.call('HINCRBY', stats, 'total', calls)
-  redis.call('ZADD', pending, minute, minute)
   return #new
 end

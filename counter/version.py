@@ -1,0 +1,3 @@
+"""The version of Tally, the only place that says it."""
+
+VERSION = "1.0.0"
