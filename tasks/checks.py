@@ -31,8 +31,9 @@ def check_topics(
 
 def _messages() -> Iterator[CheckMessage]:
     try:
-        for finding in look(AdminClient(client_config()), CountStore(connect()), SECONDS):
-            yield Warning(finding.text, hint=HINT, id="tally.W003")
+        with AdminClient(client_config()) as admin:
+            for finding in look(admin, CountStore(connect()), SECONDS):
+                yield Warning(finding.text, hint=HINT, id="tally.W003")
     except KafkaAway as error:
         yield Warning(f"Kafka does not answer: {error}", hint=HINT, id="tally.W002")
     except RedisError:

@@ -2,9 +2,16 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-PUBLISHED_MINUTES = Counter("tally_published_minutes", "Minutes whose commit was read back, idle ones too")
-PUBLISHED_IDS = Counter("tally_published_ids", "Their distinct ids")
-PUBLISHED_CALLS = Counter("tally_published_calls", "Their calls")
+from counter.counters import DEFAULT
+
+OF_COUNTER = ["counter"]
+"""Empty for the default one, which is how Prometheus writes a label that is not there."""
+
+PUBLISHED_MINUTES = Counter(
+    "tally_published_minutes", "Minutes whose commit was read back, idle ones too", OF_COUNTER
+)
+PUBLISHED_IDS = Counter("tally_published_ids", "Their distinct ids", OF_COUNTER)
+PUBLISHED_CALLS = Counter("tally_published_calls", "Their calls", OF_COUNTER)
 LAG_SECONDS = Histogram(
     "tally_publishing_lag_seconds",
     "From a minute's end to its record",
@@ -35,6 +42,8 @@ OVERTAKEN = Counter(
 )
 
 # From the start, for an alert does not see a series grow that begins with its first event.
+for counter in (PUBLISHED_MINUTES, PUBLISHED_IDS, PUBLISHED_CALLS):
+    counter.labels(DEFAULT)
 for counter, values in (
     (FLUSHES, ("published", "overtaken", "halted", "failed")),
     (RETRIES, ("call", "transaction", "kafka", "redis")),

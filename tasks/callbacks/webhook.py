@@ -12,16 +12,20 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.signals import task_failure, task_revoked
 from celery.utils.time import get_exponential_backoff_interval
+from django.conf import settings
 from redis.exceptions import RedisError
 
+from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK
 from counter.telemetry import metrics
 from counter.time_limit import AWAY, within
 from tasks.callbacks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
+from tasks.callbacks.retries import make_room
 from tasks.callbacks.signing import signed
 
 logger = structlog.get_logger(__name__)
@@ -73,24 +77,24 @@ async def _post(url: httpx.URL, address: str, body: dict[str, object]) -> int:
     names = {"sni_hostname": url.raw_host.decode()}
     limits = {"timeout": STEP_SECONDS, "trust_env": False, "follow_redirects": False}
     async with asyncio.timeout(CALL_SECONDS), httpx.AsyncClient(**limits) as client:  # type: ignore[arg-type]
-        request = client.build_request(
-            "POST", to_address, content=content, headers=headers | signed(content), extensions=names
-        )
+        request = client.build_request("POST", to_address, content=content, headers=headers, extensions=names)
         answer = await client.send(request, stream=True)
         await answer.aclose()
         return answer.status_code
 
 
 @shared_task(name=CALLBACK, bind=True, max_retries=MAX_RETRIES)
-def call_endpoint(task: Task[[str, str], None], endpoint: str, minute: str) -> None:
-    """Tell `endpoint` how many unique ids the minute has now. It may be told more than once."""
+def call_endpoint(
+    task: Task[[str, str, str], None], endpoint: str, minute: str, counter: str = DEFAULT
+) -> None:
+    """Tell `endpoint` how many unique ids the counter's minute has now. It may be told more than once."""
     try:
-        unique = _unique(Minute.parse(minute))
+        unique = _unique(Minute.parse(minute), counter)
         status = post(endpoint, {"minute": minute, "unique": unique})
     except Refused as error:
         _log("refused", endpoint, minute, error)
     except (Unanswered, RedisError, *AWAY) as error:
-        if not (retry := _send_again(task)):
+        if not (retry := _send_again(task, endpoint)):
             _log("failed", endpoint, minute, error)
             return
         _log("retried", endpoint, minute, error)
@@ -99,40 +103,43 @@ def call_endpoint(task: Task[[str, str], None], endpoint: str, minute: str) -> N
         _log(f"{status // 100}xx", endpoint, minute, status)
 
 
-def _send_again(task: Task[[str, str], None]) -> Exception | None:
-    """What the task must raise now; None where it was tried often enough, or the broker takes nothing."""
+def _send_again(task: Task[[str, str, str], None], endpoint: str) -> Exception | None:
+    """What the task must raise now; None where it was tried often enough, or has no room to wait."""
     if task.request.retries == MAX_RETRIES:
         return None
     countdown = get_exponential_backoff_interval(
         BACKOFF_SECONDS, task.request.retries, MAX_BACKOFF_SECONDS, full_jitter=True
     )
     try:
+        if not make_room(endpoint, str(task.request.id), countdown):
+            return None
         return task.retry(countdown=countdown, throw=False)
-    except Reject:
+    except (Reject, RedisError):
         return None
 
 
 @task_revoked.connect(sender=call_endpoint)
 def _expired(request: Any, **kwargs: Any) -> None:
     """It was too old when a worker got to it: too many waited, or one that had it was killed."""
-    endpoint, minute = request.args
+    endpoint, minute, *_ = request.args
     _log("expired", endpoint, minute, "it is too late")
 
 
 @task_failure.connect(sender=call_endpoint)
 def _broken(args: Any, exception: Any, **kwargs: Any) -> None:
     """A bug."""
-    endpoint, minute = args
+    endpoint, minute, *_ = args
     _log("failed", endpoint, minute, exception)
 
 
-def _unique(minute: Minute) -> int:
+def _unique(minute: Minute, counter: str) -> int:
     """Of this moment, from Redis; once that is settled, the number that was published."""
-    (stats,) = CountStore(connect()).stats([minute])
+    client = connect()
+    (stats,) = CountStore(client, keys.buckets(settings.REDIS_BUCKETS, counter)).stats([minute])
     if stats.total:
         return stats.unique
     with within(STEP_SECONDS):
-        row = PublishedMinute.objects.filter(minute=str(minute)).first()
+        row = PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first()
     return row.unique if row else 0
 
 

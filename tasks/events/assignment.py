@@ -75,6 +75,11 @@ class Assignment:
         offset = self._find(partition)
         self._consumer.incremental_assign([TopicPartition(self._topic, partition, offset)])
 
+    def read_all_again(self) -> None:
+        """Every partition of ours: there are more counters to count for."""
+        for partition in list(self._readings):
+            self.read_again(partition)
+
     def skip_lost(self, partition: int) -> None:
         """Go on with what Kafka still has: the rest is lost."""
         low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
@@ -146,7 +151,7 @@ class Assignment:
         What is in minutes that were published as events has been counted.
         """
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), ASK_SECONDS)
-        published = self._own_topic.last()
+        published = next(iter(self._own_topic.last_minute().values()), None)
         if not published or published.partitions <= partition:
             return low
         wanted = TopicPartition(self._topic, partition, int(published.minute.end * 1000))

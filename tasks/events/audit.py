@@ -2,12 +2,14 @@
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.kafka.client import client_config, prefixed
 from counter.minute import SECONDS, Minute
 from counter.store.counts import Stats
@@ -25,6 +27,7 @@ class Difference:
     """What is not the same: of a minute as a whole, or of one id."""
 
     minute: Minute
+    counter: str
     what: str
     """`unique`, `total`, or the id"""
     counted: int
@@ -50,48 +53,53 @@ class Audit:
                 reader.read(tally, advance)
             published = self._published()
             for minute in self._first.through(self._last):
-                yield from _compare(minute, tally.stats(minute), published[minute].stats)
+                of_minute = {record.counter: record for record in published[minute]}
+                for counter in sorted({*of_minute, *tally.counters(minute)}):
+                    stats = of_minute[counter].stats if counter in of_minute else Stats()
+                    yield from _compare(minute, counter, tally.stats(minute, counter), stats)
             if self._id_counts:
-                end = max(int(record.published_at.timestamp() * 1000) for record in published.values())
-                self._read_id_counts(tally, end)
-                for minute, id, counted, sent in tally.differences():
-                    yield Difference(minute, str(id), counted, sent)
+                last = max(record.published_at for of in published.values() for record in of)
+                self._read_id_counts(tally, int(last.timestamp() * 1000))
+                for minute, counter, id, counted, sent in tally.differences():
+                    yield Difference(minute, counter, str(id), counted, sent)
 
-    def _published(self) -> dict[Minute, UniqueCount]:
-        found: dict[Minute, UniqueCount] = {}
+    def _published(self) -> dict[Minute, list[UniqueCount]]:
+        """All records of each minute."""
+        found: dict[Minute, list[UniqueCount]] = defaultdict(list)
         for message in _messages(prefixed(UNIQUE_COUNTS), self._since()):
             record = UniqueCount.read(message.key(), message.value(), message.headers())
             if self._first <= record.minute <= self._last:
-                if record.minute in found:
-                    raise CannotTell(f"unique-counts has {record.minute} twice")
-                found[record.minute] = record
+                if any(each.counter == record.counter for each in found[record.minute]):
+                    raise CannotTell(f"unique-counts has {record.key.decode()} twice")
+                found[record.minute].append(record)
         if missing := [minute for minute in self._first.through(self._last) if minute not in found]:
             raise CannotTell(f"{len(missing)} of these minutes are not published, {missing[0]} the first")
         return found
 
     def _read_id_counts(self, tally: Recount, end: int) -> None:
-        counts: Counter[int] = Counter()
-        minute = self._first
+        counts: dict[str, Counter[Id]] = defaultdict(Counter)
+        minute, read = self._first, 0
         for message in _messages(prefixed(ID_COUNTS), self._since(), end + MARGIN_MS):
             fields = json.loads(message.value() or b"")
             of = Minute.parse(fields["minute"])
             if not self._first <= of <= self._last:
                 continue
-            if of != minute or len(counts) == BATCH:
+            if of != minute or read == BATCH:
                 tally.publish(minute, counts)
-                minute, counts = of, Counter()
-            counts[fields["id"]] += fields["count"]
+                minute, counts, read = of, defaultdict(Counter), 0
+            counts[fields.get("counter", DEFAULT)][fields["id"]] += fields["count"]
+            read += 1
         tally.publish(minute, counts)
 
     def _since(self) -> int:
         return int(self._first.end * 1000) - MARGIN_MS
 
 
-def _compare(minute: Minute, counted: Stats, published: Stats) -> Iterator[Difference]:
+def _compare(minute: Minute, counter: str, counted: Stats, published: Stats) -> Iterator[Difference]:
     if counted.unique != published.unique:
-        yield Difference(minute, "unique", counted.unique, published.unique)
+        yield Difference(minute, counter, "unique", counted.unique, published.unique)
     if counted.total != published.total:
-        yield Difference(minute, "total", counted.total, published.total)
+        yield Difference(minute, counter, "total", counted.total, published.total)
 
 
 def _messages(topic: str, since: int, until: int | None = None) -> Iterator[Message]:

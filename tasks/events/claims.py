@@ -1,10 +1,12 @@
 """Claims: which events of a partition to count next, and in which minute. Nothing here asks a server."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from counter.ids import Id
 from counter.kafka.requests import Records, Stretch, stretches
 from counter.minute import Minute
 from counter.store.keys import Bucket, spread
@@ -41,12 +43,12 @@ class Seals:
     """The minutes that take no more events, as far as refusals have told."""
 
     sealed: dict[Bucket, Minute] = field(default_factory=dict)
-    published: UniqueCount | None = None
-    """The last record of `unique-counts`"""
+    published: Mapping[str, UniqueCount] = field(default_factory=dict)
+    """The records of the last published minute, by counter"""
 
     def place(
-        self, bucket: Bucket, partition: int, minute: Minute, ids: list[int]
-    ) -> tuple[Minute, list[int]]:
+        self, bucket: Bucket, partition: int, minute: Minute, ids: Sequence[Id]
+    ) -> tuple[Minute, Sequence[Id]]:
         """Where to count these ids of a minute, and which of them.
 
         A minute is sealed before it has been read to its end only by force, or where Redis came back from a
@@ -56,7 +58,7 @@ class Seals:
         sealed = self.sealed.get(bucket)
         if not sealed or minute > sealed or not ids:
             return minute, ids
-        published = self.published
+        published = self.published.get(bucket.counter)
         if published and partition < published.partitions and minute <= published.minute:
             return minute, []
         logger.warning(
@@ -86,17 +88,26 @@ def _of_stretch(
     reading: Reading, stretch: Stretch, buckets: Sequence[Bucket], seals: Seals
 ) -> Iterator[Claim]:
     of_log = stretch.minute if stretch.time else reading.now
-    parts = zip(buckets, reading.positions, _spread(stretch.ids, len(buckets)), strict=True)
-    for bucket, position, part in parts:
+    parts = _spread(stretch.ids, buckets)
+    for bucket, position in zip(buckets, reading.positions, strict=True):
         if position.next < stretch.end:
-            minute, ids = seals.place(bucket, reading.partition, of_log, part)
+            minute, ids = seals.place(bucket, reading.partition, of_log, parts.get(bucket, []))
             yield Claim(bucket, reading.partition, reading.next, stretch.end, stretch.time, minute, ids)
 
 
-def _spread(ids: list[int], buckets: int) -> list[list[int]]:
-    if buckets == 1:
-        return [ids]
-    parts: list[list[int]] = [[] for _ in range(buckets)]
-    for id in ids:
-        parts[spread(id, buckets)].append(id)
+def _spread(ids: Mapping[str, Sequence[Id]], buckets: Sequence[Bucket]) -> dict[Bucket, Sequence[Id]]:
+    """By bucket; each counter has some of them."""
+    of_counter: dict[str, list[Bucket]] = defaultdict(list)
+    for bucket in buckets:
+        of_counter[bucket.counter].append(bucket)
+    parts: dict[Bucket, Sequence[Id]] = {}
+    for counter, of in ids.items():
+        homes = of_counter[counter]
+        if len(homes) == 1:
+            parts[homes[0]] = of
+            continue
+        lists: list[list[Id]] = [[] for _ in homes]
+        for id in of:
+            lists[spread(id, len(homes))].append(id)
+        parts.update(zip(homes, lists, strict=True))
     return parts

@@ -8,14 +8,16 @@ look where the partition stands, and read again from there.
 1  assign   the partition is ours, as far as anyone can know: read it from where it stands in Redis
 2  poll     events and markers, up to so many
 3  count    in stretches of one minute: each is claimed with its offsets, and refused unless they are next
+            events of a counter that is new: it is opened, and 4
 4  again    whatever was refused or unanswered: 1; where Redis is crowded, with a rest for partitions ahead
 5  hint     a minute has been read to its end by all: have it flushed
 6  look     now and then: where the topic has become another Tally's, 0
 """
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import redis
@@ -30,6 +32,7 @@ from tasks.events.assignment import Assignment
 from tasks.events.claims import Reading, Seals, claims
 from tasks.events.hint import Hint
 from tasks.events.own_topic import AWAY, OwnTopic
+from tasks.events.roster import Roster
 from tasks.events.waiting import Stopped, Waiting
 
 logger = structlog.get_logger(__name__)
@@ -41,6 +44,9 @@ SESSION_MS = 6_000
 REFRESH_MS = 10_000
 """Within this time a partition that was added is known; until it is read, minutes wait."""
 
+ANSWER_MS = 10_000
+"""For a broker to answer a request, before it is sent again"""
+
 BATCH = 10_000
 """Events in hand: some ten scripts, sent together."""
 
@@ -49,7 +55,10 @@ FETCH_BYTES = 100_000
 
 POLL_SECONDS = 0.1
 
-NO_TOPIC = "there is no topic {topic}: set ACCEPT_SINK=kafka, and run manage.py create_topics"
+SILENT_SECONDS = 90.0
+"""Each partition has a marker every minute. A consumer that has heard nothing for so long is made anew."""
+
+NO_TOPIC = "there is no topic {topic}: set ACCEPT_SINK=kafka, and run tally create_topics"
 """What a lonely event waits for company."""
 
 
@@ -63,6 +72,7 @@ class Consolidator:
         self._waiting = Waiting(stop)
         self._own_topic = OwnTopic(client, self._waiting)
         self._progress = Progress(client)
+        self._roster = Roster(client, self._progress)
         self._seals = Seals()
         self._hint = Hint(self._progress)
         self._gaps: set[tuple[int, int]] = set()
@@ -81,27 +91,51 @@ class Consolidator:
             self._client, self._progress, self._consumer, self._waiting, self._own_topic
         )
         self._assignment.subscribe()
+        self._heard = time.monotonic()
         try:
-            while not self._stop.is_set() and self._own_topic.is_still(tally):
+            while not self._stop.is_set() and self._own_topic.is_still(tally) and not self._is_deaf():
                 self._turn()
         finally:
             self._consumer.close()
 
+    def _is_deaf(self) -> bool:
+        """Whether nothing has come of its partitions for too long: its client may have lost its way."""
+        if time.monotonic() - self._heard < SILENT_SECONDS:
+            return False
+        logger.info("nothing came for a while, reading anew", seconds=SILENT_SECONDS)
+        return True
+
     def _turn(self) -> None:
         """2 to 5, once."""
         self._assignment.resume()
+        if self._grows(()):
+            self._assignment.read_all_again()
         records: dict[int, Records] = defaultdict(Records)
         for message in self._consumer.consume(BATCH, POLL_SECONDS):
             if error := message.error():
                 self._look_at(error, message.partition())
             else:
                 records[message.partition() or 0].add(message)
+        if records:
+            self._heard = time.monotonic()
         if any(each.untimed for each in records.values()):
             self._assignment.wait_countable()
+        if self._grows(counter for each in records.values() for counter in each.named):
+            self._assignment.read_all_again()  # and count none of what is in hand
+            return
         found = [claim for partition, of in records.items() for claim in self._claims(partition, of)]
         if found:
             self._count(found)
             self._hint.look(self._assignment.times())
+
+    def _grows(self, met: Iterable[str]) -> bool:
+        """Whether all is to be read again, because there are counters that were not known."""
+        unknown = set(met) - set(self._progress.counters)
+        try:
+            return self._roster.grow(unknown)
+        except AWAY as error:
+            self._waiting.pause(f"can't open a counter: {error}")
+            return bool(unknown)
 
     def _look_at(self, error: KafkaError, partition: int | None) -> None:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -136,8 +170,9 @@ class Consolidator:
         try:
             refusals = self._progress.count(claims)
             if any(refusal.sealed for refusal in refusals):
-                self._seals.published = self._own_topic.last()
+                self._seals.published = self._own_topic.last_minute()
         except AWAY as error:
+            self._roster.doubt()
             self._waiting.pause(f"counting waits: {error}")
             again, ahead = {claim.partition for claim in claims}, set[int]()
         else:
@@ -173,4 +208,6 @@ def _config(tally: str) -> dict[str, str | int | float | bool]:
         # After a fetch that filled the queue; by default a second, in which it runs empty.
         "fetch.queue.backoff.ms": 10,
         "topic.metadata.refresh.interval.ms": REFRESH_MS,
+        # What a broker was asked while it went down may never be answered; the default is a minute each.
+        "socket.timeout.ms": ANSWER_MS,
     }

@@ -52,14 +52,15 @@ class OwnTopic:
         except AWAY:
             return True
 
-    def last(self) -> UniqueCount | None:
-        """What this Redis has published last: another's record says nothing of what was counted here.
+    def last_minute(self) -> dict[str, UniqueCount]:
+        """What this Redis has published last, by counter: another's says nothing of what was counted here.
 
         Raises one of AWAY.
         """
         with PublishedLog() as log:
-            last = Ownership(CountStore(self._client)).last(log)
-        return last.record if last else None
+            if not Ownership(CountStore(self._client)).last(log):
+                return {}
+            return {each.record.counter: each.record for each in log.last_minute()}
 
     def _look(self) -> str:
         ownership = Ownership(CountStore(self._client))

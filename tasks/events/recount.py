@@ -8,13 +8,14 @@ The counts are kept in a file, so that memory stays the same however many ids th
 import sqlite3
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from counter.ids import Id
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.kafka.requests import Records, stretches
 from counter.minute import EPOCH, Minute
@@ -26,6 +27,9 @@ CHUNK = 1000
 ASK_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
+Counts = Mapping[str, Mapping[Id, int]]
+"""Counter -> id -> how often."""
+
 Advance = Callable[[int], None]
 """Told how many more records have been read."""
 
@@ -35,7 +39,7 @@ class CannotTell(Exception):
 
 
 class Recount:
-    """(minute, id) -> count, in a file that is gone when it is closed. `name` is what is counted."""
+    """(minute, counter, id) -> count, in a file that is gone when it is closed."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tally-recount-")
@@ -43,8 +47,8 @@ class Recount:
         self._file.executescript(
             """
             PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-            CREATE TABLE counts (minute INTEGER, id INTEGER, counted INTEGER, published INTEGER,
-                                 PRIMARY KEY (minute, id)) WITHOUT ROWID;
+            CREATE TABLE counts (minute INTEGER, counter TEXT, id, counted INTEGER, published INTEGER,
+                                 PRIMARY KEY (minute, counter, id)) WITHOUT ROWID;
             BEGIN
             """
         )
@@ -56,40 +60,49 @@ class Recount:
         self._file.close()
         self._folder.cleanup()
 
-    def count(self, minute: Minute, counts: dict[int, int]) -> None:
+    def count(self, minute: Minute, counts: Counts) -> None:
         """So many more events of each id."""
         self._add("counted", minute, counts)
 
-    def publish(self, minute: Minute, counts: dict[int, int]) -> None:
+    def publish(self, minute: Minute, counts: Counts) -> None:
         """So much was published for each id."""
         self._add("published", minute, counts)
 
-    def stats(self, minute: Minute) -> Stats:
-        """What was counted of the minute."""
-        sql = "SELECT count(*), coalesce(sum(counted), 0) FROM counts WHERE minute = ? AND counted > 0"
-        return Stats(*self._file.execute(sql, [minute.number]).fetchone())
+    def counters(self, minute: Minute) -> list[str]:
+        """The named counters that have events in the minute."""
+        sql = "SELECT DISTINCT counter FROM counts WHERE minute = ? AND counter <> '' ORDER BY counter"
+        return [counter for (counter,) in self._file.execute(sql, [minute.number])]
 
-    def counts(self, minute: Minute) -> Iterator[list[tuple[int, int]]]:
+    def stats(self, minute: Minute, counter: str) -> Stats:
+        """What was counted of the minute."""
+        sql = (
+            "SELECT count(*), coalesce(sum(counted), 0) FROM counts"
+            " WHERE minute = ? AND counter = ? AND counted > 0"
+        )
+        return Stats(*self._file.execute(sql, [minute.number, counter]).fetchone())
+
+    def counts(self, minute: Minute, counter: str) -> Iterator[list[tuple[Id, int]]]:
         """(id, count) of all events of the minute, a chunk at a time."""
-        sql = "SELECT id, counted FROM counts WHERE minute = ? AND counted > 0 ORDER BY id"
-        found = self._file.execute(sql, [minute.number])
+        sql = "SELECT id, counted FROM counts WHERE minute = ? AND counter = ? AND counted > 0 ORDER BY id"
+        found = self._file.execute(sql, [minute.number, counter])
         while chunk := found.fetchmany(CHUNK):
             yield chunk
 
-    def differences(self) -> Iterator[tuple[Minute, int, int, int]]:
-        """(minute, id, counted, published) wherever these are not the same."""
-        sql = "SELECT * FROM counts WHERE counted <> published ORDER BY minute, id"
-        for minute, id, counted, published in self._file.execute(sql):
-            yield Minute(minute), id, counted, published
+    def differences(self) -> Iterator[tuple[Minute, str, Id, int, int]]:
+        """(minute, counter, id, counted, published) wherever the last two are not the same."""
+        sql = "SELECT * FROM counts WHERE counted <> published ORDER BY minute, counter, id"
+        for minute, counter, id, counted, published in self._file.execute(sql):
+            yield Minute(minute), counter, id, counted, published
 
-    def _add(self, column: str, minute: Minute, counts: dict[int, int]) -> None:
+    def _add(self, column: str, minute: Minute, counts: Counts) -> None:
         first, second = (0, 1) if column == "published" else (1, 0)
         sql = (
-            f"INSERT INTO counts VALUES (?, ?, {first} * ?, {second} * ?) "  # noqa: S608
+            f"INSERT INTO counts VALUES (?, ?, ?, {first} * ?, {second} * ?) "  # noqa: S608
             f"ON CONFLICT DO UPDATE SET {column} = {column} + excluded.{column}"
         )
         number = minute.number
-        self._file.executemany(sql, ((number, id, n, n) for id, n in sorted(counts.items())))
+        for counter, of in counts.items():
+            self._file.executemany(sql, ((number, counter, id, n, n) for id, n in sorted(of.items())))
 
 
 def read_ends() -> dict[int, int]:
@@ -178,15 +191,16 @@ class Reader:
         while True:
             records, is_end = self._poll()
             advance(len(records.offsets))
-            counts: Counter[int] = Counter()
+            counts: dict[str, Counter[Id]] = defaultdict(Counter)
             minute = self._first
             for stretch in stretches(records, at):
                 if stretch.minute != minute:
                     tally.count(minute, counts)
-                    minute, counts = stretch.minute, Counter()
+                    minute, counts = stretch.minute, defaultdict(Counter)
                 if minute > self._last:
                     return
-                counts.update(stretch.ids)
+                for counter, ids in stretch.ids.items():
+                    counts[counter].update(ids)
                 at = stretch.time
             tally.count(minute, counts)
             if is_end:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
+from counter.counters import DEFAULT
 from counter.minute import Minute
 from tasks.events.recount import Advance, Reader, Recount, read_ends
 from tasks.kafka.topics import create_topics
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import UniqueCount
+from tasks.publishing.rows import going_on
 from tasks.publishing.transaction import Transaction
 
 
@@ -27,10 +29,11 @@ class Replay:
         read_ends()  # before a topic is made in vain
         self._prefix = prefix
         self._last = last
-        done = None
+        done, self._ongoing = None, set[str]()
         if not create_topics(prefix):  # new ones are empty
             with PublishedLog(prefix) as log:
                 done = log.last()
+                self._ongoing = going_on(log.last_minute())
         self._first = max(first, done.record.minute + 1) if done else first
 
     def records(self) -> int:
@@ -55,11 +58,16 @@ class Replay:
                         self._publish(transaction, tally, minute)
                 yield minute
 
-    @staticmethod
-    def _publish(transaction: Transaction, tally: Recount, minute: Minute) -> None:
+    def _publish(self, transaction: Transaction, tally: Recount, minute: Minute) -> None:
         transaction.begin()
+        named = {*tally.counters(minute), *self._ongoing} - {DEFAULT}
+        counters = [*sorted(named), DEFAULT]
+        self._ongoing = named & set(settings.COUNTERS)
         if settings.PUBLISH_ID_COUNTS:
-            for counts in tally.counts(minute):
-                transaction.add_id_counts(minute, counts)
-        transaction.add_unique_count(UniqueCount(minute, tally.stats(minute), datetime.now(UTC)))
+            for counter in counters:
+                for counts in tally.counts(minute, counter):
+                    transaction.add_id_counts(minute, counter, counts)
+        for counter in counters:
+            stats, now = tally.stats(minute, counter), datetime.now(UTC)
+            transaction.add_unique_count(UniqueCount(minute, stats, now, counter=counter))
         transaction.commit()

@@ -37,10 +37,35 @@ FRESH_SECONDS = 10.0
 
 def look(admin: AdminClient, store: CountStore, seconds: float = ASK_SECONDS) -> list[Finding]:
     """What is wrong with the topics in use. Raises KafkaAway, after so many seconds, or RedisError."""
+    return list(judge(describe_in_use(admin, store, seconds), store.kept_partitions()))
+
+
+def describe_in_use(admin: AdminClient, store: CountStore, seconds: float) -> list[Shape | Finding]:
+    """The topics in use, and Kafka's own for transactions; what there is to say where one can't be looked at.
+
+    Raises KafkaAway, after so many seconds, or RedisError.
+    """
     names = [UNIQUE_COUNTS, *([ID_COUNTS] if settings.PUBLISH_ID_COUNTS else [])]
     if is_event_mode() or store.event_buckets():
         names.append(REQUESTS)
-    return list(_look(admin, names, store.kept_partitions(), seconds))
+    return list(_describe(admin, [*map(prefixed, names), TRANSACTION_LOG], seconds))
+
+
+def judge(found: Iterable[Shape | Finding], kept: int) -> Iterator[Finding]:
+    """What of that is wrong, where `unique-counts` may have `kept` partitions."""
+    rules = {prefixed(name): of for name, of in RULES.items()} | {TRANSACTION_LOG: RULES[TRANSACTION_LOG]}
+    for each in found:
+        if isinstance(each, Finding):
+            yield each
+            continue
+        if each.name == prefixed(UNIQUE_COUNTS) and each.partitions not in {1, kept}:
+            yield Finding(
+                f"{each.name} has {each.partitions} partitions instead of one. Only its first is written:"
+                " make the topic anew, or say that its readers know: tally keep_partitions"
+            )
+        if each.config:
+            for rule in rules[each.name]:
+                yield from rule(each)
 
 
 def why_uncountable(admin: AdminClient) -> str | None:
@@ -73,23 +98,6 @@ class Watched:
         return self._texts
 
 
-def _look(admin: AdminClient, names: Iterable[str], kept: int, seconds: float) -> Iterator[Finding]:
-    rules = {prefixed(name): RULES[name] for name in names}
-    rules[TRANSACTION_LOG] = RULES[TRANSACTION_LOG]
-    for found in _describe(admin, list(rules), seconds):
-        if isinstance(found, Finding):
-            yield found
-            continue
-        if found.name == prefixed(UNIQUE_COUNTS) and found.partitions not in {1, kept}:
-            yield Finding(
-                f"{found.name} has {found.partitions} partitions instead of one. Only its first is written:"
-                " make the topic anew, or say that its readers know: manage.py keep_partitions"
-            )
-        if found.config:
-            for rule in rules[found.name]:
-                yield from rule(found)
-
-
 def _describe(admin: AdminClient, names: list[str], seconds: float) -> Iterator[Shape | Finding]:
     """Shape by shape, and what there is to say of those that can't be looked at. Raises KafkaAway."""
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
@@ -119,4 +127,4 @@ def _unseen(name: str, error: KafkaError) -> Iterator[Finding]:
     elif error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
         raise KafkaAway(error.str())
     elif name != TRANSACTION_LOG:  # which the first transaction makes
-        yield Finding(f"the topic {name} does not exist: run manage.py create_topics")
+        yield Finding(f"the topic {name} does not exist: run tally create_topics")

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from django.conf import settings
 
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.mode import is_event_mode
@@ -22,6 +23,7 @@ REPLICAS = 3
 ALONE = {"min.insync.replicas": "1"}
 """One broker may acknowledge by itself: then from its disk, and not from its memory."""
 
+DAY_MS = 24 * 60 * 60 * 1000
 TIMEOUT_SECONDS = 30.0
 PAUSE_SECONDS = 0.1
 
@@ -35,12 +37,13 @@ def create_topics(prefix: str = "") -> list[str]:
     it has each record on disk before it acknowledges. Returns when the brokers know them. Raises
     KafkaException when the brokers do not answer or refuse.
     """
-    admin = AdminClient(client_config())
-    brokers = len(admin.list_topics(timeout=TIMEOUT_SECONDS).brokers)
-    made = [name for name, future in admin.create_topics(_topics(brokers, prefix)).items() if _made(future)]
-    while not set(made) <= admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys():
-        time.sleep(PAUSE_SECONDS)
-    return made
+    with AdminClient(client_config()) as admin:
+        brokers = len(admin.list_topics(timeout=TIMEOUT_SECONDS).brokers)
+        futures = admin.create_topics(_topics(brokers, prefix))
+        made = [name for name, future in futures.items() if _made(future)]
+        while not set(made) <= admin.list_topics(timeout=TIMEOUT_SECONDS).topics.keys():
+            time.sleep(PAUSE_SECONDS)
+        return made
 
 
 def _topics(brokers: int, prefix: str) -> list[NewTopic]:
@@ -52,12 +55,17 @@ def _topics(brokers: int, prefix: str) -> list[NewTopic]:
     forever = {"cleanup.policy": "compact", "retention.ms": "-1"}
     topics = [
         NewTopic(prefixed(f"{prefix}{UNIQUE_COUNTS}"), 1, replicas, config=durable | forever),
-        NewTopic(prefixed(f"{prefix}{ID_COUNTS}"), PARTITIONS, replicas, config=durable),
+        NewTopic(prefixed(f"{prefix}{ID_COUNTS}"), PARTITIONS, replicas, config=durable | _for_days()),
     ]
     if is_event_mode() and not prefix:
         by_broker = {"message.timestamp.type": "LogAppendTime"}
         topics.append(NewTopic(prefixed(REQUESTS), PARTITIONS, replicas, config=durable | by_broker))
     return topics
+
+
+def _for_days() -> dict[str, str]:
+    days = settings.ID_COUNTS_RETENTION_DAYS
+    return {"retention.ms": str(days * DAY_MS) if days else "-1"}
 
 
 def _made(future: Future[None]) -> bool:

@@ -15,15 +15,15 @@ from tasks.events.recount import Advance
 def add_range(parser: CommandParser) -> None:
     """The arguments that `minutes` reads: one minute, or the first and the last one."""
     parser.add_argument("minute", nargs="?", type=Minute.parse, help="yyyyMMddHHmm, in UTC")
-    parser.add_argument("--from", dest="first", type=Minute.parse, metavar="MINUTE")
-    parser.add_argument("--to", dest="last", type=Minute.parse, metavar="MINUTE", help="it as well")
+    parser.add_argument("--since", dest="first", type=Minute.parse, metavar="MINUTE")
+    parser.add_argument("--until", dest="last", type=Minute.parse, metavar="MINUTE", help="it as well")
 
 
 def minutes(options: dict[str, Any]) -> tuple[Minute, Minute]:
     """The first and the last one that are meant. Raises CommandError."""
     first, last = options["first"] or options.get("minute"), options["last"] or options.get("minute")
     if not first or not last or last < first:
-        raise CommandError("name a minute, or --from and --to")
+        raise CommandError("name a minute, or --since and --until")
     return first, last
 
 

@@ -2,6 +2,7 @@
 
 import structlog
 
+from counter.counters import as_field
 from tasks import metrics
 from tasks.publishing.published_log import Published
 
@@ -10,15 +11,16 @@ logger = structlog.get_logger(__name__)
 
 def announce(published: list[Published], attempt: int) -> None:
     """They are in the topic, by the transaction that was their `attempt`-th."""
-    metrics.PUBLISHED_MINUTES.inc(len(published))
-    metrics.PUBLISHED_IDS.inc(sum(each.record.stats.unique for each in published))
-    metrics.PUBLISHED_CALLS.inc(sum(each.record.stats.total for each in published))
     for each in published:
         record = each.record
+        metrics.PUBLISHED_MINUTES.labels(record.counter).inc()
+        metrics.PUBLISHED_IDS.labels(record.counter).inc(record.stats.unique)
+        metrics.PUBLISHED_CALLS.labels(record.counter).inc(record.stats.total)
         metrics.LAG_SECONDS.observe(record.lag_seconds)
         logger.info(
             "published",
             minute=str(record.minute),
+            **as_field(record.counter),
             unique=record.stats.unique,
             total=record.stats.total,
             lag=round(record.lag_seconds, 3),

@@ -10,11 +10,13 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 3   last       no other transaction is open; the same look, which now is final -> the checkpoint, the minute
                W, behind all that was ever acknowledged
 4   raise      tally:sealed = max(tally:sealed, W)
-5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e)
+5   leftovers  pending minutes <= W, if their records are ours, are already published: settle them (6e); where
+               a minute was published without a counter, its calls count in the present minute
 6   the minutes W+1 ... the last that is over (tasks/publishing/watermark.py; further, if further ones are
     sealed) in order, idle ones too, several to a transaction where there is a backlog:
 6a  seal       tally:sealed = the last of them; read each one's stats; its index must be as long as `unique`
-6b  publish    begin; id-counts in chunks; the unique-counts record; commit; remember what is acknowledged
+6b  publish    begin; id-counts in chunks; the unique-counts records, one for each counter that has a row
+               (tasks/publishing/rows.py); commit; remember what is acknowledged
 6c  read back  the committed records are these; anything else: delete nothing, publish nothing again
 6d  announce   the line of the log, and the metrics, of each minute
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
@@ -23,7 +25,7 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,14 +35,16 @@ from celery import Task, current_app, shared_task
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from counter.kafka.client import client_config, prefixed
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.counts import CorruptMinute, CountStore, Stats
 from counter.store.keys import GARBLED
+from counter.store.late import carry
 from counter.store.lease import Lease, LeaseLost
+from counter.store.opening import NotOpened, open_counter
 from counter.task_names import FLUSH, HISTORY
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics
@@ -51,20 +55,15 @@ from tasks.publishing.announcement import announce
 from tasks.publishing.checkpoint import Halt, find_checkpoint, look_back
 from tasks.publishing.manners import Manners
 from tasks.publishing.open_transaction import wait_decided
-from tasks.publishing.ownership import NotOurs, Ownership
+from tasks.publishing.ownership import Leftover, NotOurs, Ownership
 from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord, UniqueCount
+from tasks.publishing.rows import MAX_MINUTES, Row, begin, choose, going_on
 from tasks.publishing.steps import step
 from tasks.publishing.transaction import Transaction
 from tasks.publishing.watermark import find_watermark
 
 logger = structlog.get_logger(__name__)
-
-MAX_MINUTES = 240
-"""Minutes in one transaction: a day's backlog drains in a few, and a crash repeats little."""
-
-MAX_IDS = 500_000
-"""Ids in one transaction of several minutes: about a second's work."""
 
 MAX_STARTS = 3
 """Transactions in a row that come to nothing, before the task backs off."""
@@ -78,6 +77,9 @@ HINT_SECONDS = 60
 MAX_RETRIES = 5
 FIRST_RETRY_SECONDS = 1
 """Doubled each time: together the retries reach to the next tick, which begins anew."""
+
+HALTED_SECONDS = 10
+"""So do these, of a flush that halted."""
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class Flush:
         self._lease: Lease = store.lease()
         self._manners = manners or Manners()
         self._report = Report()
+        self._ongoing: set[str] = set()
 
     def run(self) -> Report:
         """Publish and settle all that is closed.
@@ -111,7 +114,8 @@ class Flush:
                 self._report.again_in = self._lease.remaining()
                 return self._report
         try:
-            self._drain()
+            with AdminClient(client_config()) as admin:
+                self._drain(admin)
         except (LeaseLost, Fenced) as overtaken:
             kind = self._kind(overtaken)
             metrics.FLUSHES.labels("overtaken").inc()
@@ -134,12 +138,12 @@ class Flush:
             return "lease_lost"
         return "fenced_from_elsewhere" if self._lease.is_ours() else "fenced"
 
-    def _drain(self) -> None:
+    def _drain(self, admin: AdminClient) -> None:
         deadline = time.monotonic() + BUDGET_SECONDS
         starts = 0
         while time.monotonic() < deadline:
             try:
-                left = self._turn()
+                left = self._turn(admin)
                 starts = 0
             except StartOver as error:
                 starts += 1
@@ -162,10 +166,12 @@ class Flush:
         remaining = Minute.at(now).end - now
         return timedelta(seconds=remaining) if remaining < EARLY_SECONDS else None
 
-    def _turn(self) -> bool:
+    def _turn(self, admin: AdminClient) -> bool:
         """Steps 2 to 6 for one transaction; whether a closed minute is left."""
-        admin = AdminClient(client_config())
         with step("2.shape"):
+            for counter in settings.COUNTERS:
+                with suppress(NotOpened, OutOfMemoryError):  # what waits is published all the same
+                    open_counter(self._store.client, counter)
             self._store.learn()
             self._check_shape(admin)
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
@@ -184,17 +190,27 @@ class Flush:
             with step("4.raise"):
                 self._store.seal(checkpoint)
             with step("5.leftovers"):
-                leftovers = self._store.pending(checkpoint)
-                ownership.check(log, leftovers)
-                for minute in leftovers:
-                    self._settle(minute)
+                self._clear(ownership.check(log, self._store, checkpoint))
             with step("6.closed"):
                 self._watermark = find_watermark(self._store, log)
                 last = max(checkpoint, self._watermark.minute, self._store.sealed() or checkpoint)
-            if last == checkpoint:
+                self._ongoing = going_on(log.last_minute())
+                first = begin(self._store, checkpoint + 1, last, self._ongoing) if last > checkpoint else None
+            if not first:
                 return False
             self._identity = ownership.identity
-            return self._publish(transaction, log, checkpoint + 1, min(last, checkpoint + MAX_MINUTES))
+            return self._publish(transaction, log, first, last)
+
+    def _clear(self, leftovers: Sequence[Leftover]) -> None:
+        """5: what is published is settled; calls of a counter that its minute does not have count later."""
+        for leftover in leftovers:
+            store = self._store.of(leftover.counter)
+            if leftover.is_published:
+                self._settle(store, leftover.minute)
+            else:
+                told = {"counter": leftover.counter, "minute": str(leftover.minute)}
+                logger.warning("calls of a published minute count in a later one", **told)
+                carry(store.client, [leftover.minute], store.buckets)
 
     def _check_shape(self, admin: AdminClient) -> None:
         if found := [finding.text for finding in look(admin, self._store) if finding.halts]:
@@ -208,14 +224,14 @@ class Flush:
                 raise Halt(_missing(last, offset))
 
     def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
-        """6: one transaction from `first` on, at most to `last`; whether minutes before `last` are left."""
+        """6: one transaction from `first` on, at most to `last`; whether minutes up to `last` are left."""
         with step("6a.seal"):
-            self._store.seal(last)
-            stats = self._stats(first, last)
+            self._store.seal(min(last, first + MAX_MINUTES - 1))
+            minutes = choose(self._store, first, last, self._ongoing)
             attempt = self._store.attempt(first)
         with step("6b.begin"):
             transaction.begin()
-        records = [self._add(transaction, minute, of) for minute, of in stats]
+        records = [record for rows in minutes for record in self._add(transaction, rows)]
         with step("6b.commit"):
             offsets = transaction.commit()
         with step("6b.acknowledged"):
@@ -226,74 +242,61 @@ class Flush:
             self._store.published()
         with step("6d.announce"):
             announce(published, attempt)
+        self._report.published += dict.fromkeys(record.minute for record in records)
         for record in records:
-            self._report.published.append(record.minute)
             self._report.attempts[str(record.minute)] = attempt
             if record.stats.total:
-                self._settle(record.minute)
+                self._settle(self._store.of(record.counter), record.minute)
         return records[-1].minute < last
 
-    def _stats(self, first: Minute, last: Minute) -> list[tuple[Minute, Stats]]:
-        """The sealed minutes that go together, with their stats: at least one, of MAX_IDS ids at most.
-
-        Each is asked for by its name: an entry of `tally:pending` may have been deleted.
-        """
-        minutes = list(first.through(last))
-        known = list(zip(minutes, self._store.stats(minutes), strict=True))
-        # Afterwards: whoever settles a minute meanwhile takes it out of both.
-        if lost := set(self._store.pending(last)) & {minute for minute, of in known if not of.total}:
-            raise CorruptMinute(f"minute {min(lost)} is pending, and tally:stats:{min(lost)} is gone")
-        chosen: list[tuple[Minute, Stats]] = []
-        ids = 0
-        for minute, stats in known:
-            ids += stats.unique
-            if chosen and ids > MAX_IDS:
-                break
-            chosen.append((minute, stats))
-        self._store.check(chosen)
-        return chosen
-
-    def _add(self, transaction: Transaction, minute: Minute, stats: Stats) -> UniqueCount:
-        """6b for one minute: its id-counts, then its record."""
-        if settings.PUBLISH_ID_COUNTS and stats.total:
+    def _add(self, transaction: Transaction, rows: Sequence[Row]) -> list[UniqueCount]:
+        """6b for one minute: all id-counts, then the records of its counters."""
+        if settings.PUBLISH_ID_COUNTS:
             with step("6b.id_counts"):
-                self._manners.exhaust(self._add_id_counts(transaction, minute, stats))
+                for row in rows:
+                    if row.stats.total:
+                        self._manners.exhaust(self._add_id_counts(transaction, row))
         with step("6b.unique_count"):
-            partitions = self._watermark.partitions if minute <= self._watermark.minute else 0
-            record = UniqueCount(minute, stats, datetime.now(UTC), partitions, self._identity)
-            transaction.add_unique_count(record)
-        return record
+            records = [self._record(row) for row in rows]
+            for record in records:
+                transaction.add_unique_count(record)
+        return records
 
-    def _add_id_counts(self, transaction: Transaction, minute: Minute, stats: Stats) -> Iterator[None]:
+    def _record(self, row: Row) -> UniqueCount:
+        partitions = self._watermark.partitions if row.minute <= self._watermark.minute else 0
+        now = datetime.now(UTC)
+        return UniqueCount(row.minute, row.stats, now, partitions, self._identity, row.counter)
+
+    def _add_id_counts(self, transaction: Transaction, row: Row) -> Iterator[None]:
         """By chunks: yields after each."""
         unique = total = 0
-        for counts in self._store.counts(minute):
-            transaction.add_id_counts(minute, counts)
+        for counts in self._store.of(row.counter).counts(row.minute):
+            transaction.add_id_counts(row.minute, row.counter, counts)
             unique += len(counts)
             total += sum(count for _, count in counts)
             yield
-        if Stats(unique, total) != stats:
-            raise CorruptMinute(f"minute {minute} has counts of {unique}/{total} and {stats}")
+        if Stats(unique, total) != row.stats:
+            raise CorruptMinute(f"minute {row.minute} has counts of {unique}/{total} and {row.stats}")
 
     def _read_back(
         self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
     ) -> list[Published]:
         published = list(log.since(offsets[0]))
-        found = [(each.record.minute, each.record.stats) for each in published]
-        wanted = [(each.minute, each.stats) for each in records]
+        found = [(each.record.counter, each.record.minute, each.record.stats) for each in published]
+        wanted = [(each.counter, each.minute, each.stats) for each in records]
         if found[: len(wanted)] != wanted:
             raise Halt(_missing(records[-1].minute, offsets[0]))
         if len(found) > len(wanted):
             raise StartOver("the topic goes on behind what was committed")
         return published
 
-    def _settle(self, minute: Minute) -> None:
+    def _settle(self, store: CountStore, minute: Minute) -> None:
         with step("6e.settle"):
-            self._manners.exhaust(self._delete(minute))
+            self._manners.exhaust(self._delete(store, minute))
 
-    def _delete(self, minute: Minute) -> Iterator[None]:
+    def _delete(self, store: CountStore, minute: Minute) -> Iterator[None]:
         """By chunks: yields after each."""
-        for _ in self._store.settle(minute):
+        for _ in store.settle(minute):
             self._lease.extend()
             yield
 
@@ -315,6 +318,8 @@ def flush_closed_minutes(task: Task[[], None]) -> None:
         metrics.FLUSHES.labels("halted").inc()
         logger.error("publishing has stopped", error=str(halt))
         store.halt(str(halt))
+        if task.request.retries < MAX_RETRIES:  # a look before the next tick, for the cause may be mended
+            raise task.retry(countdown=HALTED_SECONDS) from halt
         return
     except (KafkaAway, StartOver, RedisError) as error:
         metrics.FLUSHES.labels("failed").inc()

@@ -31,7 +31,9 @@ MAX_MINUTES = 10_000
 """In one run, a week's: the rest is for the next one, a minute later."""
 
 _OF_TOPIC = [
-    field.name for field in PublishedMinute._meta.fields if not field.primary_key and field.name != "attempts"
+    field.name
+    for field in PublishedMinute._meta.fields
+    if not (field.primary_key or field.generated or field.name == "attempts")
 ]
 
 
@@ -60,14 +62,15 @@ def restore(published: list[Published], attempts: Mapping[str, int] | None = Non
     """
     rows = [_row(each, (attempts or {}).get(str(each.record.minute), 0)) for each in published]
     PublishedMinute.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["minute"], update_fields=_OF_TOPIC
+        rows, update_conflicts=True, unique_fields=["key"], update_fields=_OF_TOPIC
     )
 
 
 def _row(published: Published, attempts: int) -> PublishedMinute:
     record = published.record
     return PublishedMinute(
-        minute=str(record.minute),
+        key=record.key.decode(),
+        counter=record.counter,
         start=record.minute.start,
         unique=record.stats.unique,
         total=record.stats.total,

@@ -7,8 +7,8 @@ for whatever the topic has up to its minute.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from counter.kafka.client import prefixed
 from counter.minute import Minute
@@ -21,6 +21,20 @@ UNNAMED = ""
 
 class NotOurs(Exception):
     """A record is another Tally's, or there is none: from this Redis its minute was not published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Calls that wait in a minute up to which the topic is published."""
+
+    counter: str
+    minute: Minute
+    is_published: bool = False
+    """They are in the minute's record, which is ours."""
+    is_foreign: bool = False
+    """Who published the minute is not known here; else it was published from here, without this counter."""
+    record: str = ""
+    """What the minute's record is, where it is foreign"""
 
 
 class Ownership:
@@ -38,31 +52,40 @@ class Ownership:
             raise NotOurs(
                 f"{prefixed(UNIQUE_COUNTS)} is written by another Tally"
                 f" ({record.tally}, up to {record.minute}):"
-                " give this one a KAFKA_TOPIC_PREFIX, or hand the topic over with manage.py take_over"
+                " give this one a KAFKA_TOPIC_PREFIX, or hand the topic over with tally take_over"
             )
         return last
 
-    def check(self, log: PublishedLog, minutes: Sequence[Minute]) -> None:
-        """Raise NotOurs unless all these minutes were published from here. Further as `unpublished`."""
-        for minute, record in islice(self.unpublished(log, minutes), 1):
-            raise NotOurs(
-                f"{prefixed(UNIQUE_COUNTS)} is past the minute {minute}, which waits here,"
-                f" and its record is {record}: see manage.py take_over"
-            )
+    def check(self, log: PublishedLog, store: CountStore, last: Minute) -> list[Leftover]:
+        """What waits in the store though `last` is published. Raises NotOurs; further as `leftovers`."""
+        found = self.leftovers(log, store, last)
+        for leftover in found:
+            if leftover.is_foreign:
+                raise NotOurs(
+                    f"{prefixed(UNIQUE_COUNTS)} is past the minute {leftover.minute}, which waits here,"
+                    f" and its record is {leftover.record}: see tally take_over"
+                )
+        return found
 
-    def unpublished(self, log: PublishedLog, minutes: Sequence[Minute]) -> Iterator[tuple[Minute, str]]:
-        """Those of the minutes, oldest first, that were not published from here; what their record is.
-
-        Raises KafkaAway or NoTopic.
-        """
-        left = [minute for minute in minutes if not self._is_said(minute)]
+    def leftovers(self, log: PublishedLog, store: CountStore, last: Minute) -> list[Leftover]:
+        """What waits in the store of minutes up to `last`, oldest first. Raises KafkaAway or NoTopic."""
+        waiting = sorted(
+            (minute, counter) for counter in store.counters for minute in store.of(counter).pending(last)
+        )
+        asked = [minute for minute, _ in waiting if not self._is_said(minute)]
         records: dict[Minute, list[Published]] = defaultdict(list)
-        for published in log.back_to(left[0]) if left else ():
+        for published in log.back_to(asked[0]) if asked else ():
             records[published.record.minute].append(published)
-        for minute in left:
-            found = records[minute]
-            if not any(map(self.is_ours, found)):
-                yield minute, f"another Tally's ({found[0].record.tally})" if found else "not there"
+        return [self._leftover(counter, minute, records[minute]) for minute, counter in waiting]
+
+    def _leftover(self, counter: str, minute: Minute, records: Sequence[Published]) -> Leftover:
+        own = [each for each in records if each.record.counter == counter]
+        if self._is_said(minute) or any(map(self.is_ours, own)):
+            return Leftover(counter, minute, is_published=True)
+        # Its transaction did not know of the counter.
+        is_late = not own and any(map(self.is_ours, records))
+        record = f"another Tally's ({records[0].record.tally})" if records else "not there"
+        return Leftover(counter, minute, is_foreign=not is_late, record=record)
 
     def is_ours(self, published: Published) -> bool:
         """Whether this Redis published it, or one from before records had names."""

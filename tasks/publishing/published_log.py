@@ -51,7 +51,9 @@ class PublishedLog:
     `init_transactions()`: before, an older flusher's transaction may still be committed.
     """
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", seconds: float = 0.0) -> None:
+        """With a prefix, of a replay. Kafka has `seconds` for each answer, and READ_SECONDS without."""
+        self._seconds = seconds or READ_SECONDS
         self._topic = prefixed(f"{prefix}{UNIQUE_COUNTS}")
         self._consumer = Consumer(
             client_config()
@@ -74,27 +76,25 @@ class PublishedLog:
 
     def last(self) -> Published | None:
         """The last committed record; None when there is none. Raises BadRecord when it can't be read."""
-        low, high = self._bounds()
-        back = STEP_BACK
-        while low < high:
-            start = max(low, high - back)
-            if messages := deque(self._messages(start), maxlen=1):
-                return _published(messages.pop())
-            if start == low:
-                break
-            back *= STEP_BACK
+        for messages, _ in self._looks_back():
+            if last := deque(messages, maxlen=1):
+                return _published(last.pop())
         return None
+
+    def last_minute(self) -> list[Published]:
+        """The records of the last published minute, those of all its counters; none that can't be read."""
+        for messages, is_all in self._looks_back():
+            found = list(_readable(messages))
+            if found and (is_all or found[0].record.minute < found[-1].record.minute):
+                return [each for each in found if each.record.minute == found[-1].record.minute]
+        return []
 
     def back_to(self, minute: Minute) -> list[Published]:
         """The committed records from this minute's on, and some before it; none that can't be read."""
-        low, high = self._bounds()
-        back = STEP_BACK
-        while low < high:
-            start = max(low, high - back)
-            found = list(_readable(self._messages(start)))
-            if start == low or (found and found[0].record.minute <= minute):
+        for messages, is_all in self._looks_back():
+            found = list(_readable(messages))
+            if is_all or (found and found[0].record.minute < minute):
                 return found
-            back *= STEP_BACK
         return []
 
     def since(self, offset: int) -> Iterator[Published]:
@@ -117,7 +117,7 @@ class PublishedLog:
     def count_partitions(self, topic: str) -> int:
         """How many partitions a topic has at this moment."""
         try:
-            found = self._consumer.list_topics(topic, timeout=READ_SECONDS).topics[topic]
+            found = self._consumer.list_topics(topic, timeout=self._seconds).topics[topic]
         except KafkaException as error:
             raise _failure(error.args[0], topic) from error
         if found.error:
@@ -129,11 +129,20 @@ class PublishedLog:
         low, high = self._bounds(partition)
         return low < high
 
+    def _looks_back(self) -> Iterator[tuple[Iterator[Message], bool]]:
+        """The records at the end, each time of a wider look, and whether these are all there are."""
+        low, high = self._bounds()
+        start, back = high, STEP_BACK
+        while start > low:
+            start = max(low, high - back)
+            yield self._messages(start), start == low
+            back *= STEP_BACK
+
     def _bounds(self, partition: int = PARTITION) -> tuple[int, int]:
-        where, deadline = TopicPartition(self._topic, partition), time.monotonic() + READ_SECONDS
+        where, deadline = TopicPartition(self._topic, partition), time.monotonic() + self._seconds
         while True:
             try:
-                bounds = self._consumer.get_watermark_offsets(where, timeout=READ_SECONDS)
+                bounds = self._consumer.get_watermark_offsets(where, timeout=self._seconds)
             except KafkaException as error:
                 if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
                     raise _failure(error.args[0], self._topic) from error
@@ -146,16 +155,16 @@ class PublishedLog:
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
         """From `start` to the end of the partition, which must lie beyond `beyond`."""
         self._consumer.assign([TopicPartition(self._topic, PARTITION, start)])
-        deadline = time.monotonic() + READ_SECONDS
+        deadline = time.monotonic() + self._seconds
         seen = -1
         while time.monotonic() < deadline:
-            message = self._consumer.poll(POLL_SECONDS)
+            message = self._consumer.poll(min(POLL_SECONDS, self._seconds))
             if message is None:  # an empty message is false, too
                 continue
             if not (error := message.error()):
                 seen = message.offset() or 0
                 yield message
-                deadline = time.monotonic() + READ_SECONDS
+                deadline = time.monotonic() + self._seconds
             elif error.code() != KafkaError._PARTITION_EOF:
                 raise _failure(error, self._topic)
             elif seen >= beyond:
@@ -176,5 +185,5 @@ def _readable(messages: Iterable[Message]) -> Iterator[Published]:
 
 def _failure(error: KafkaError, topic: str) -> Exception:
     if error.code() in _NO_TOPIC:
-        return NoTopic(f"the topic {topic} does not exist: run manage.py create_topics")
+        return NoTopic(f"the topic {topic} does not exist: run tally create_topics")
     return KafkaAway(error.str())

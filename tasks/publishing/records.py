@@ -1,11 +1,15 @@
 """The records of the topics: what is written, and reading it back."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from msgspec.json import encode
+
+from counter.counters import DEFAULT, as_field, is_name, qualified
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store.counts import Stats
 from counter.timestamp import timestamp
@@ -13,6 +17,9 @@ from counter.timestamp import timestamp
 PARTITIONS_READ = "requests-partitions-read"
 TALLY = "tally"
 Header = tuple[str, str | bytes | None]
+Counts = Sequence[tuple[Id, int]]
+"""(id, count)"""
+
 Headers = dict[str, str | bytes | None] | list[Header] | None
 
 
@@ -33,6 +40,8 @@ class UniqueCount:
     tally: str = ""
     """The name of the Redis that it was published from; empty for one from before they had names"""
 
+    counter: str = DEFAULT
+
     @property
     def headers(self) -> list[Header]:
         """What the value does not say."""
@@ -46,8 +55,8 @@ class UniqueCount:
 
     @property
     def key(self) -> bytes:
-        """The minute."""
-        return str(self.minute).encode()
+        """The minute, behind the name of a named counter."""
+        return qualified(self.counter, str(self.minute)).encode()
 
     @property
     def value(self) -> bytes:
@@ -55,6 +64,7 @@ class UniqueCount:
         return json.dumps(
             {
                 "minute": str(self.minute),
+                **as_field(self.counter),
                 "unique": self.stats.unique,
                 "total": self.stats.total,
                 "published_at": timestamp(self.published_at),
@@ -73,14 +83,21 @@ class UniqueCount:
                 datetime.fromisoformat(fields["published_at"]),
                 int(told.get(PARTITIONS_READ) or 0),
                 _text(told.get(TALLY)),
+                _name(fields.get("counter", DEFAULT)),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise BadRecord(
                 f"the last record of unique-counts can't be read: key {key!r}, value {value!r}"
             ) from error
         if key != record.key:
-            raise BadRecord(f"a record of unique-counts has the key {key!r} and the minute {record.minute}")
+            raise BadRecord(f"a record of unique-counts has the key {key!r}, and is of {record.key!r}")
         return record
+
+
+def _name(value: object) -> str:
+    if value != DEFAULT and not (isinstance(value, str) and is_name(value)):
+        raise ValueError(f"{value!r} is no counter")
+    return value
 
 
 def _text(value: str | bytes | None) -> str:
@@ -93,9 +110,15 @@ def _count(value: object) -> int:
     return value
 
 
-def id_counts(minute: Minute, counts: list[tuple[int, int]]) -> Iterator[tuple[bytes, bytes]]:
+def id_counts(minute: Minute, counter: str, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of the `id-counts` record of each (id, count). JSON by hand: it is made for every id."""
-    head = b'{"minute": "%s", "id": ' % str(minute).encode()
-    for id, count in counts:
-        key = b"%d" % id
-        yield key, b'%s%s, "count": %d}' % (head, key, count)
+    head = b'{"minute": "%s", ' % str(minute).encode()
+    if not counter:
+        head += b'"id": '
+        for id, count in cast("Sequence[tuple[int, int]]", counts):
+            key = b"%d" % id
+            yield key, b'%s%s, "count": %d}' % (head, key, count)
+        return
+    head += b'"counter": "%s", "id": ' % counter.encode()
+    for text, count in cast("Sequence[tuple[str, int]]", counts):
+        yield text.encode(), b'%s%s, "count": %d}' % (head, encode(text), count)

@@ -18,7 +18,7 @@ from counter.minute import Minute
 from tasks import metrics
 from tasks.kafka.errors import KafkaAway, StartOver, triage
 from tasks.kafka.topics import ID_COUNTS, PARTITION, UNIQUE_COUNTS
-from tasks.publishing.records import UniqueCount, id_counts
+from tasks.publishing.records import Counts, UniqueCount, id_counts
 
 TRANSACTIONAL_ID = "tally-flush"
 """One for all workers: that is what makes them one logical writer."""
@@ -85,10 +85,10 @@ class Transaction:
         except KafkaException as error:
             raise triage(error) or StartOver(str(error)) from error
 
-    def add_id_counts(self, minute: Minute, counts: list[tuple[int, int]]) -> None:
-        """Add one chunk of a minute's (id, count)."""
+    def add_id_counts(self, minute: Minute, counter: str, counts: Counts) -> None:
+        """Add one chunk of a counter's minute."""
         topic, produce = prefixed(f"{self._prefix}{ID_COUNTS}"), self._producer.produce
-        for key, value in id_counts(minute, counts):
+        for key, value in id_counts(minute, counter, counts):
             try:
                 produce(topic, value, key)
             except (BufferError, KafkaException):  # again, with patience

@@ -11,7 +11,7 @@ from counter.kafka.client import REQUESTS, prefixed
 from counter.minute import Minute
 from counter.mode import is_event_mode
 from counter.store.counts import CountStore
-from counter.store.offsets import closed_minute
+from counter.store.offsets import Position, closed_minute
 from tasks.publishing.published_log import PublishedLog
 
 
@@ -30,8 +30,17 @@ def find_watermark(store: CountStore, log: PublishedLog) -> Watermark:
     by_clock = Minute.at(store.now()) - 1
     if not store.event_buckets() and not is_event_mode():
         return Watermark(by_clock)
-    positions = store.progress().positions()
+    positions = _positions(store)
     # Asked for each time: a partition that was added holds events that nobody may have read yet.
     partitions = log.count_partitions(prefixed(REQUESTS))
     by_events = min(closed_minute(positions.get(partition)) for partition in range(partitions))
     return Watermark(min(by_clock, by_events), partitions)
+
+
+def _positions(store: CountStore) -> dict[int, list[Position]]:
+    """Of all counters: one that was just opened may have events in a minute that is over for the others."""
+    while True:
+        known = store.learn()
+        positions = store.progress().positions()
+        if store.learn() == known:
+            return positions

@@ -1,4 +1,4 @@
-"""`manage.py answers`."""
+"""`tally answers`."""
 
 import socket
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py audit_minutes`."""
+"""`tally audit_minutes`."""
 
 from itertools import islice
 from typing import Any
@@ -7,8 +7,10 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from typing_extensions import override
 
+from counter.counters import as_field
 from counter.management.report import ReportCommand
 from counter.management.table import table
+from counter.management.words import minutes_of
 from counter.minute import Minute
 from tasks.events.audit import Audit, Difference
 from tasks.events.recount import CannotTell
@@ -44,7 +46,11 @@ class Command(ReportCommand):
             self.stderr.write(f"can't tell: {error}")
             raise SystemExit(CANNOT_TELL) from error
         self.status = DIFFERENT if differences else 0
-        facts = {"from": str(first), "to": str(last), "differences": [_fact(each) for each in differences]}
+        facts = {
+            "since": str(first),
+            "until": str(last),
+            "differences": [_fact(each) for each in differences],
+        }
         return facts, _text(first, last, differences)
 
 
@@ -56,6 +62,7 @@ def _run(audit: Audit) -> list[Difference]:
 def _fact(difference: Difference) -> dict[str, str | int]:
     return {
         "minute": str(difference.minute),
+        **as_field(difference.counter),
         "what": difference.what,
         "counted": difference.counted,
         "published": difference.published,
@@ -65,11 +72,11 @@ def _fact(difference: Difference) -> dict[str, str | int]:
 def _text(first: Minute, last: Minute, differences: list[Difference]) -> str:
     count = last.number - first.number + 1
     if not differences:
-        return f"{first} to {last}: {count} minutes, no difference."
+        return f"{first} to {last}: {minutes_of(count)}, no difference."
     return table(
-        ("minute", "what", "counted again", "published"),
+        ("minute", "counter", "what", "counted again", "published"),
         (
-            (str(each.minute), each.what, f"{each.counted:,}", f"{each.published:,}")
+            (str(each.minute), each.counter, each.what, f"{each.counted:,}", f"{each.published:,}")
             for each in differences[:SHOWN]
         ),
         title=f"{len(differences):,} differences",

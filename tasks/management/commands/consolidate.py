@@ -1,4 +1,4 @@
-"""`manage.py consolidate`."""
+"""`tally consolidate`."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""`manage.py create_topics`."""
+"""`tally create_topics`."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ class Command(BaseCommand):
             raise CommandError(f"Kafka did not create the topics: {error}") from error
         self.stdout.write(f"created: {', '.join(made)}" if made else "all topics are there")
         try:
-            for finding in look(AdminClient(client_config()), CountStore(connect())):
-                self.stderr.write(finding.text)
+            with AdminClient(client_config()) as admin:
+                for finding in look(admin, CountStore(connect())):
+                    self.stderr.write(finding.text)
         except (KafkaAway, RedisError) as error:
             self.stderr.write(f"The topics could not be looked at: {error}")

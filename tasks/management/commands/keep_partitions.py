@@ -1,4 +1,4 @@
-"""`manage.py keep_partitions`."""
+"""`tally keep_partitions`."""
 
 from typing import Any
 

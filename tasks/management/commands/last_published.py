@@ -1,4 +1,4 @@
-"""`manage.py last_published`."""
+"""`tally last_published`."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py leave_event_mode`."""
+"""`tally leave_event_mode`."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from counter.management.confirmation import add_yes, confirm
 from counter.mode import is_event_mode
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.offsets import counted_to
 from tasks.events.recount import CannotTell, read_ends
 from tasks.kafka.errors import KafkaAway
 
@@ -49,21 +50,24 @@ class Command(BaseCommand):
         self.stdout.write("Minutes end by Redis's clock alone.")
 
     def _delete_topic(self) -> None:
-        admin, topic = AdminClient(client_config()), prefixed(REQUESTS)
-        if topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:  # or it was broken off before
-            self._check_counted()
-            admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
+        topic = prefixed(REQUESTS)
+        with AdminClient(client_config()) as admin:
+            if topic in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:  # or it was broken off before
+                self._check_counted()
+                admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
 
     def _check_counted(self) -> None:
-        positions = CountStore(connect()).progress().positions()
+        store = CountStore(connect())
+        store.learn()
+        positions = store.progress().positions()
         try:
             ends = read_ends()
         except (KafkaAway, CannotTell) as error:
             raise CommandError(str(error)) from error
         for partition, end in ends.items():
-            counted = min((each.next for each in positions.get(partition, [])), default=0)
+            counted = counted_to(positions.get(partition, []))
             if counted < end:
                 raise CommandError(
                     f"partition {partition} has {end - counted} events that are not counted:"
-                    " let manage.py consolidate read to the end"
+                    " let tally consolidate read to the end"
                 )

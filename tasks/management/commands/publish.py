@@ -1,4 +1,4 @@
-"""`manage.py publish`."""
+"""`tally publish`."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 from typing_extensions import override
 
 from counter.management.report import ReportCommand
+from counter.management.words import minutes_of
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.pending import PendingMinutes, State
@@ -39,7 +40,7 @@ class Command(ReportCommand):
         except (KafkaAway, StartOver) as error:
             raise CommandError(f"the flush did not get through: {error}") from error
         follow_topic(attempts)
-        return {"published": [*attempts]}, f"published {len(attempts)} minutes"
+        return {"published": [*attempts]}, f"published {minutes_of(len(attempts))}"
 
     def _show_waiting(self, reader: PendingMinutes) -> int:
         waiting = sum(each.state is not State.OPEN for each in reader.list())

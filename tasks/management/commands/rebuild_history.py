@@ -1,4 +1,4 @@
-"""`manage.py rebuild_history`."""
+"""`tally rebuild_history`."""
 
 from itertools import islice
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
+from counter.management.words import minutes_of
 from tasks.kafka.errors import KafkaAway
 from tasks.publishing import history
 from tasks.publishing.published_log import NoTopic, PublishedLog
@@ -29,7 +30,7 @@ class Command(BaseCommand):
                 while chunk := list(islice(records, CHUNK)):
                     history.restore(chunk)
                     count += len(chunk)
-                    self.stdout.write(f"{count} minutes, up to {chunk[-1].record.minute}")
+                    self.stdout.write(f"{minutes_of(count)}, up to {chunk[-1].record.minute}")
         except (KafkaAway, NoTopic, BadRecord) as error:
-            raise CommandError(f"after {count} minutes: {error}") from error
-        self.stdout.write(f"The history has all {count} minutes of the topic.")
+            raise CommandError(f"after {minutes_of(count)}: {error}") from error
+        self.stdout.write(f"The history has all of the topic: {minutes_of(count)}.")

@@ -1,10 +1,11 @@
-"""`manage.py replay`."""
+"""`tally replay`."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from typing_extensions import override
 
+from counter.management.words import minutes_of
 from tasks.events.recount import CannotTell
 from tasks.events.replay import Replay
 from tasks.kafka.errors import Fenced, KafkaAway, StartOver
@@ -34,4 +35,4 @@ class Command(BaseCommand):
                 done = list(replay.run(advance))
         except (CannotTell, KafkaAway, NoTopic, BadRecord, StartOver, Fenced) as error:
             raise CommandError(f"the replay did not get through, run it again: {error}") from error
-        self.stdout.write(f"{len(done)} minutes are replayed, up to {last}.")
+        self.stdout.write(f"{minutes_of(len(done))} replayed, up to {last}.")

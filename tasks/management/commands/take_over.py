@@ -1,4 +1,4 @@
-"""`manage.py take_over`."""
+"""`tally take_over`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from counter.counters import qualified
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
+from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.late import are_spread, carry
 from tasks.kafka.errors import KafkaAway
-from tasks.publishing.ownership import Ownership
+from tasks.publishing.ownership import Leftover, Ownership
 from tasks.publishing.published_log import NoTopic, Published, PublishedLog
 from tasks.publishing.records import BadRecord
 
@@ -64,10 +66,10 @@ class Command(ReportCommand):
         if options["carry"]:
             _carry(late)
         store.override(minute)
-        facts = {"last_published": str(minute), "from": last.record.tally, "late": [*map(str, late)]}
+        facts = {"last_published": str(minute), "from": last.record.tally, "late": [*map(_name, late)]}
         return facts, f"this Tally publishes behind {minute}"
 
-    def _ask(self, store: CountStore, last: Published, late: Sequence[Minute]) -> None:
+    def _ask(self, store: CountStore, last: Published, late: Sequence[Leftover]) -> None:
         record = last.record
         told = {"writer": record.tally or "one without a name", "identity": store.identity()}
         at = f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -75,7 +77,7 @@ class Command(ReportCommand):
         confirm(self.stderr, meaning, str(record.minute))
 
 
-def _look(store: CountStore) -> tuple[Published, list[Minute]]:
+def _look(store: CountStore) -> tuple[Published, list[Leftover]]:
     """The last record, and the minutes up to there that wait here and were not published from here."""
     ownership = Ownership(store)
     try:
@@ -83,9 +85,10 @@ def _look(store: CountStore) -> tuple[Published, list[Minute]]:
             last = log.last()
             if not last:
                 raise CommandError("unique-counts has no record: there is nothing to take over")
-            late = [minute for minute, _ in ownership.unpublished(log, store.pending(last.record.minute))]
+            waiting = ownership.leftovers(log, store, last.record.minute)
+            late = [each for each in waiting if not each.is_published]
     except BadRecord as error:
-        raise CommandError(f"{error}: see manage.py set_last_published") from error
+        raise CommandError(f"{error}: see tally set_last_published") from error
     except (KafkaAway, NoTopic) as error:
         raise CommandError(str(error)) from error
     if not late and ownership.is_ours(last):
@@ -93,12 +96,18 @@ def _look(store: CountStore) -> tuple[Published, list[Minute]]:
     return last, late
 
 
-def _carry(late: Sequence[Minute]) -> None:
+def _carry(late: Sequence[Leftover]) -> None:
     client = connect()
-    if not are_spread(client, late, settings.REDIS_BUCKETS):
+    if not are_spread(client, [each.minute for each in late], settings.REDIS_BUCKETS):
         raise CommandError("some of them are in buckets of before: they can't be told from ids of new ones")
-    carry(client, late)
+    for each in late:
+        carry(client, [each.minute], keys.buckets(settings.REDIS_BUCKETS, each.counter))
 
 
-def _list(minutes: Sequence[Minute]) -> str:
-    return ", ".join(map(str, minutes)) or "none"
+def _list(late: Sequence[Leftover]) -> str:
+    return ", ".join(map(_name, late)) or "none"
+
+
+def _name(leftover: Leftover) -> str:
+    """As its record's key is written."""
+    return qualified(leftover.counter, str(leftover.minute))
