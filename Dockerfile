@@ -8,6 +8,7 @@ RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-cache-dir --require-hashes --only-binary :all: --requirement /requirements.txt
 COPY manage.py /app/
 COPY bin /app/bin
+COPY tally /app/tally
 COPY project /app/project
 COPY console /app/console
 COPY counter /app/counter
@@ -16,7 +17,7 @@ COPY tasks /app/tasks
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM python:3.11.14-slim-trixie
-ARG VERSION=dev
+ARG VERSION=1.0.0
 LABEL org.opencontainers.image.title="Tally" \
       org.opencontainers.image.description="Unique ids per minute: exact, fast, and delivered to Kafka exactly once" \
       org.opencontainers.image.licenses="MIT" \
@@ -33,6 +34,6 @@ ENV PATH=/app/bin:/venv/bin:$PATH \
     TALLY_HOME=/var/lib/tally
 WORKDIR /app
 USER 10001:10001
-# No HEALTHCHECK: each program has one of its own, in docker-compose.yml and ops/k8s.
+# No HEALTHCHECK: each program has one of its own, in docker-compose.yml and ops/helm.
 ENTRYPOINT ["tally"]
 CMD ["web"]

@@ -1,18 +1,11 @@
 #!/usr/bin/env python
-"""Django's command line, with Tally's own commands."""
+"""`tally` of a checkout, with the data of its folder, by the name that Django's command line has."""
 
 import os
-import sys
+from pathlib import Path
 
-
-def main() -> None:
-    """Run one command. What it writes, the database for one, is for this user alone."""
-    os.umask(0o077)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415  (after the settings)
-
-    execute_from_command_line(sys.argv)
-
+from tally.command import main
 
 if __name__ == "__main__":
+    os.chdir(Path(__file__).resolve().parent)
     main()

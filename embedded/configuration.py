@@ -5,11 +5,10 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from embedded.leash import leashed
-from embedded.system import ROOT, System
+from embedded.system import System
 
 SERVERS, PROGRAMS = "servers", "programs"
 PROGRAM = {
-    "directory": str(ROOT),
     "autostart": "false",
     "autorestart": "true",
     # It would give up after so many failures in a row; the pause after each is a second longer than the last.

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import httpx
 from confluent_kafka import Consumer, TopicPartition
 
-from embedded.system import ROOT, System
+from embedded.system import CannotRunError, System
 
 SECONDS = 5
 CALLERS = 8
@@ -35,7 +35,10 @@ def main() -> None:
     """Exit with status 0 when Kafka has just what was sent, else 1."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    system = System()
+    try:
+        system = System()
+    except CannotRunError as error:
+        sys.exit(f"{error}.")
     with running(system):
         topics = Topics(system.environment["KAFKA_BOOTSTRAP_SERVERS"])
         sent = send(system.url)
@@ -53,7 +56,7 @@ def running(system: System) -> Iterator[None]:
         return
     log.info("No Tally at %s: starting one.", system.url)
     process = subprocess.Popen(
-        [sys.executable, "-m", "embedded"], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "embedded", "--no-login"], stdout=subprocess.DEVNULL, start_new_session=True
     )
     try:
         while not system.is_ready():

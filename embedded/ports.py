@@ -47,11 +47,18 @@ def why_taken(host: str, port: int) -> str | None:
         for address in addresses(host):
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             socket.create_server((address, port), family=family).close()
-    except socket.gaierror as error:  # it is no host
-        return error.strerror
     except OSError as error:
         return os.strerror(error.errno or 0)
     return None
+
+
+def why_foreign(host: str) -> str | None:
+    """The reason why no server of this machine can listen on any port there, if none can."""
+    try:
+        addresses(host)
+    except socket.gaierror as error:
+        return error.strerror
+    return why_taken(host, 0)
 
 
 def _next() -> int:

@@ -45,10 +45,10 @@ class Supervision:
                 f"supervisord does not start: see {self._system.log('supervisord')}"
             ) from None
 
-    def start(self, group: str) -> None:
-        """Have the programs of the group run from now on; returns at once. Raises SupervisorDiedError."""
+    def start(self, group: str, name: str = "*") -> None:
+        """Have those of the group, or one, run from now on; returns at once. Raises SupervisorDiedError."""
         try:
-            self._call("startProcessGroup", group, False)
+            self._call("startProcess", f"{group}:{name}", False)
         except OSError:
             raise SupervisorDiedError from None
 

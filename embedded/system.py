@@ -9,20 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import httpx
 
 from embedded import ports
 from embedded.kafka import Kafka
-from embedded.ports import MAX_PORT, why_taken
+from embedded.ports import MAX_PORT, why_foreign, why_taken
 from embedded.valkey import Valkey
 
-ROOT = Path(__file__).resolve().parent.parent
 HERE = "127.0.0.1"
 LOOPBACK = "localhost"
 """Of IPv4 and IPv6."""
 
-LAUNCHER = ROOT / "bin" / "tally"
 PROGRAMS = ("web", "worker", "callbacks", "beat")
 EVENT_PROGRAMS = ("consolidate",)
 """Beside those, in event mode."""
@@ -39,12 +38,17 @@ class System:
     """Tally's programs, and the servers it needs that have no address of their own in the environment."""
 
     def __init__(self) -> None:
-        self.home = Path(os.environ.get("TALLY_HOME") or ROOT / ".tally").absolute()
+        self.home = Path(os.environ.get("TALLY_HOME") or ".tally").absolute()
         if found := UNUSABLE.search(str(self.home)):
             raise CannotRunError(
                 f"TALLY_HOME is {str(self.home)!r}: not every server can use a path with {found[0]!r} in it"
             )
         self.host, self.port = os.environ.get("BIND_HOST") or LOOPBACK, _port("PORT", 8000)
+        if reason := why_foreign(self.host):
+            raise CannotRunError(
+                f"BIND_HOST is {self.host!r}, which is no address of this machine ({reason}):"
+                " set it to one, to localhost or to 0.0.0.0"
+            )
         self.servers: dict[str, Valkey | Kafka] = {}
         self.environment = os.environ | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
@@ -84,7 +88,7 @@ class System:
         """The commands of Tally's own programs, by name."""
         is_event_mode = self.environment.get("ACCEPT_SINK") == "kafka"
         names = PROGRAMS + EVENT_PROGRAMS if is_event_mode else PROGRAMS
-        return {name: [str(LAUNCHER), name] for name in names}
+        return {name: [sys.executable, "-m", "tally", name] for name in names}
 
     def is_ready(self) -> bool:
         """Whether Tally accepts calls."""
@@ -96,9 +100,7 @@ class System:
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """The home as this run's alone, and its ports found free; raises CannotRunError."""
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
-        self._keep_others_out()
-        with (self.home / "lock").open("w") as lock:
+        with self._lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -118,6 +120,18 @@ class System:
                 server.prepare()
             except (OSError, RuntimeError) as error:
                 raise CannotRunError(f"{name}: {error}") from error
+
+    def _lock(self) -> TextIO:
+        """The file of the home that is locked while it is used."""
+        try:
+            (self.home / "logs").mkdir(parents=True, exist_ok=True)
+            self._keep_others_out()
+            return (self.home / "lock").open("w")
+        except OSError as error:
+            raise CannotRunError(
+                f"TALLY_HOME is {self.home}, where nothing can be written"
+                f" ({error.strerror}: {error.filename}): set it to a folder of yours"
+            ) from error
 
     def _keep_others_out(self) -> None:
         """Also of what was made before, by a version that did not. The key is left to tally.E032."""

@@ -24,7 +24,7 @@ from kombu import Exchange, Queue
 from typing_extensions import override
 
 from counter.store.sentinel import celery_options, is_sentinel
-from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
+from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE, OLD_CALLBACK_QUEUE
 from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
@@ -62,7 +62,7 @@ def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-app.conf.task_queues = tuple(map(_queue, (FLUSH_QUEUE, *CALLBACK_QUEUES)))
+app.conf.task_queues = tuple(map(_queue, (FLUSH_QUEUE, OLD_CALLBACK_QUEUE, *CALLBACK_QUEUES)))
 app.conf.redbeat_redis_url = settings.CELERY_BROKER_URL
 app.conf.redbeat_redis_options = settings.REDBEAT_REDIS_OPTIONS
 if is_sentinel(settings.CELERY_BROKER_URL):

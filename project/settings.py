@@ -12,12 +12,12 @@ from csp import constants as csp
 
 from counter import task_names
 from counter.telemetry import metric_room
+from counter.version import VERSION
 from project.environment import Environment
 
 env = Environment()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-TALLY_HOME = Path(env.str("TALLY_HOME", default=str(BASE_DIR / ".tally")))
+TALLY_HOME = Path(env.str("TALLY_HOME", default=".tally")).absolute()
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -61,7 +61,9 @@ KAFKA_TOPIC_PREFIX = env.str("KAFKA_TOPIC_PREFIX", default="")
 ACCEPT_SINK = env.str("ACCEPT_SINK", default="redis")
 ACCEPT_REPLICAS = env.int("ACCEPT_REPLICAS", default=0)
 REDIS_BUCKETS = env.int("REDIS_BUCKETS", default=1)
+COUNTERS = tuple(filter(None, map(str.strip, env.list("COUNTERS", default=[]))))
 PUBLISH_ID_COUNTS = env.bool("PUBLISH_ID_COUNTS", default=True)
+ID_COUNTS_RETENTION_DAYS = env.int("ID_COUNTS_RETENTION_DAYS", default=7)
 ACCEPT_TOKEN = env.str("ACCEPT_TOKEN", default="")
 CALLBACK_ALLOWED_HOSTS = env.list("CALLBACK_ALLOWED_HOSTS", default=[])
 CALLBACK_SIGNING_KEY = env.str("CALLBACK_SIGNING_KEY", default="")
@@ -192,21 +194,34 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tally",
     "DESCRIPTION": "Counts unique ids per minute, exactly. Errors of `/api/v1/` are problems after RFC 9457.",
-    "VERSION": "1",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": "/", "description": "this Tally"}],
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "CONTACT": {"name": "Tally", "url": "https://github.com/example/tally"},
+    "TAGS": [
+        {"name": "accepting", "description": "Calls and batches of them"},
+        {"name": "reading", "description": "Minutes that wait, and minutes that are published"},
+        {"name": "operating", "description": "For load balancers, orchestrators and Prometheus"},
+    ],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "counter.api.schema.require_body",
+        "counter.api.schema.complete",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     # The page's own files, so that it works offline.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": False
+    },  # a link would be within the button that opens an operation
 }
 
-# Logs: see project/logs.py
+# Where the console's headline leads to, as the alerts of ops/prometheus do.
+RUNBOOK_URL = env.str("RUNBOOK_URL", default="https://github.com/example/tally/blob/main/docs/operations.md")
 
+# Logs: see project/logs.py
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
 LOGGING_CONFIG = "project.logs.configure"
 LOGGING = {"format": LOG_FORMAT}

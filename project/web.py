@@ -32,6 +32,7 @@ from counter.accepting.http.connections import Connections  # noqa: E402
 from counter.accepting.request_body import BodyLimit, WithoutBody  # noqa: E402
 from counter.accepting.token_guard import TokenGuard  # noqa: E402
 from counter.api.views.accept import callbacks  # noqa: E402
+from counter.counters import counters  # noqa: E402
 from counter.mode import is_event_mode  # noqa: E402
 from counter.sinks.kafka.async_producer import AsyncProducer  # noqa: E402
 from counter.sinks.redis.async_writer import AsyncWriter  # noqa: E402
@@ -130,7 +131,7 @@ def make_sinks() -> tuple[GroupCommit | AsyncProducer, list[PartSink]]:
     if is_event_mode():
         appender = AsyncProducer()
         return appender, [appender] * BATCHES_UNDER_WAY
-    buckets, batches = keys.buckets(settings.REDIS_BUCKETS), range(BATCHES_UNDER_WAY)
+    buckets, batches = keys.places(settings.REDIS_BUCKETS, counters()), range(BATCHES_UNDER_WAY)
     return GroupCommit(connect_async), [
         AsyncWriter(connect_async(), buckets, keeps_replies=True) for _ in batches
     ]

@@ -1,0 +1,5 @@
+"""`python -m tally` is `tally`."""
+
+from tally.command import main
+
+main()
