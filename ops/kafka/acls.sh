@@ -25,8 +25,9 @@ for topic in "$unique_counts" "$id_counts" "$requests" __transaction_state; do
   "$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --allow-principal User:tally-admin --operation Describe --operation DescribeConfigs --topic "$topic"
 done
 
-# Event mode. Web appends calls and the worker markers; neither can read what was appended.
+# Event mode. Web appends calls and the worker markers; neither can read what was appended. The console shows who counts.
 "$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --operation Write --operation Describe --topic "$requests"
+"$@" --add --allow-principal User:tally-web --operation Describe --group "${prefix}tally-consolidate-" --resource-pattern-type prefixed
 
 # Counts them, in a group that has the name of its Redis, and looks at how the output ends.
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --operation DescribeConfigs --topic "$requests"
@@ -34,7 +35,7 @@ done
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --topic "$unique_counts"
 "$@" --add --allow-principal User:tally-consolidator --operation Describe --group "${prefix}tally-log"
 
-# Only reads: manage.py audit_minutes.
+# Only reads: tally audit_minutes.
 for topic in "$requests" "$unique_counts" "$id_counts"; do
   "$@" --add --allow-principal User:tally-audit --operation Read --operation Describe --topic "$topic"
 done
@@ -42,7 +43,7 @@ for group in "${prefix}tally-recount" "${prefix}tally-audit"; do
   "$@" --add --allow-principal User:tally-audit --operation Describe --group "$group"
 done
 
-# Makes the topics, and looks at them: manage.py create_topics, last, rebuild_history, leave_event_mode.
+# Makes the topics, and looks at them: tally create_topics, last, rebuild_history, leave_event_mode.
 "$@" --add --allow-principal User:tally-admin --operation Create --operation Read --operation Describe --topic "$unique_counts"
 "$@" --add --allow-principal User:tally-admin --operation Create --operation Describe --topic "$id_counts"
 "$@" --add --allow-principal User:tally-admin --operation Create --operation Read --operation Describe --operation Delete --topic "$requests"
