@@ -13,6 +13,8 @@ from bench.machine import CACHE, ROOT
 from bench.progress import say
 
 EVENT_MODE = "ACCEPT_SINK=kafka"
+COUNTERS = "COUNTERS=" + ",".join(f"c{number}" for number in range(1, 10))
+"""Ten with the default one."""
 HELLO = "bench.hello:application"
 NGINX_CONF = """
 worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
@@ -37,6 +39,7 @@ class Contender(StrEnum):
     HELLO_ALONE = "Granian hello-world, one process"
     HOT_ALONE = "hot path, one process"
     EVENTS = "hot path, events"
+    COUNTERS = "hot path, ten counters"
     DJANGO = "Django's view"
     NAIVE = "naive"
 
@@ -57,6 +60,8 @@ def command(name: Contender, folder: Path, port: int) -> list[str]:
             return tally(workers, port)
         case Contender.EVENTS:
             return ["env", EVENT_MODE, *tally(workers, port)]
+        case Contender.COUNTERS:
+            return ["env", COUNTERS, *tally(workers, port)]
         case _:
             return _peer(name, folder, workers, port)
 

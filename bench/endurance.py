@@ -20,7 +20,7 @@ from bench.servers import Backing, Web, fresh, process, web
 ORDINARY_RATE = 1000
 SAMPLE_SECONDS = 5.0
 CELERY = f"{sys.executable} -m celery --quiet -A project"
-CONSOLIDATE = f"{sys.executable} manage.py consolidate"
+CONSOLIDATE = f"{sys.executable} -m tally consolidate"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.throughput import Runs, ratio
 Figure = tuple[str, str, str, str]
 """What, measured, its spread, and what it should reach."""
 
-HOT, HELLO = str(Contender.HOT), str(Contender.HELLO)
+HOT, HELLO, COUNTERS = map(str, (Contender.HOT, Contender.HELLO, Contender.COUNTERS))
 MANY_IDS, MOST_IDS = 10**5, 10**6
 
 RATE_SAMPLES = 4
@@ -32,6 +32,8 @@ def of_runs(runs: Runs) -> Iterator[Figure]:
         (HOT, str(Contender.GO), "1.50"),
         (HOT, throughput.HOT_EVERYSEC, "0.85"),
         (str(Contender.EVENTS), HOT, "0.80"),
+        (COUNTERS, HOT, "0.70"),
+        (f"{COUNTERS}{throughput.FROM_MANY}", f"{HOT}{throughput.FROM_MANY}", "0.85"),
         (throughput.BATCH, throughput.INCR, "0.55"),
         (HOT, str(Contender.DJANGO), "1.00"),
         (HOT, str(Contender.NAIVE), "1.00"),
@@ -69,10 +71,16 @@ def of_flushes(flushes: Sequence[Flushed]) -> Iterator[Figure]:
     """How a minute's cost grows with its ids."""
     for of in flushes:
         manners, most = ("without manners", "5 s") if of.is_rude else ("with manners", "10 s")
-        what = f"{of.ids:,} ids published and settled, {manners}"
+        if of.are_texts:
+            most = f"1.3 times {next(each.seconds for each in flushes if each.ids == of.ids):.2f} s"
+        kind = "texts of 36 characters" if of.are_texts else "ids"
+        what = f"{of.ids:,} {kind} published and settled, {manners}"
         yield what, f"{of.seconds:.2f} s", "", most if of.ids == MOST_IDS else ""
         yield "… memory of the worker", f"{of.worker_megabytes:.0f} MB", "", "flat"
-        memory, wanted = f"{of.redis_bytes:.0f} bytes", "90" if of.ids >= MANY_IDS else ""
+        memory, wanted = (
+            f"{of.redis_bytes:.0f} bytes",
+            "90" if of.ids >= MANY_IDS and not of.are_texts else "",
+        )
         yield "… Redis's memory for an id", memory, "", wanted
         yield "… longest command of Redis", f"{of.longest_milliseconds:.1f} ms", "", "5 ms"
 

@@ -1,17 +1,23 @@
-"""`python -m bench.flush IDS [fill|rude]`: publish and settle a minute of so many ids; prints JSON.
+"""`python -m bench.flush IDS [fill|rude|texts]`: publish and settle a minute of so many ids; prints JSON.
 
-With `fill` the minute is only filled and sealed, with `rude` it is flushed without manners.
+With `fill` the minute is only filled and sealed, with `rude` it is flushed without manners. With `texts` the
+ids are those of a named counter, of 36 characters, as UUIDs have.
 """
 
 import json
+import os
 import sys
 import time
+from uuid import UUID
 
 import django
+
+COUNTER = os.environ["COUNTERS"] = "clicks"
 
 django.setup()
 
 from bench.machine import peak  # noqa: E402
+from counter.counters import DEFAULT  # noqa: E402
 from counter.minute import Minute  # noqa: E402
 from counter.sinks.redis.sync_writer import SyncWriter  # noqa: E402
 from counter.store.clients import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
@@ -29,7 +35,7 @@ def main(ids: int, how: str = "") -> None:
     """Print what was seen, in seconds, megabytes and bytes."""
     client = connect()
     store = CountStore(client)
-    minute = fill(store, ids)
+    minute = fill(store, ids, COUNTER if how == "texts" else DEFAULT)
     used = client.info("memory")["used_memory"]
     begin, cpu = time.perf_counter(), time.process_time()
     while how != "fill" and store.settled() != minute:
@@ -39,12 +45,13 @@ def main(ids: int, how: str = "") -> None:
     print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": peak(), "used_memory": used}))
 
 
-def fill(store: CountStore, ids: int) -> Minute:
+def fill(store: CountStore, ids: int, counter: str) -> Minute:
     """Count every id once in one minute, and end it before its time."""
     recorder = SyncWriter(connect_for_accept())
     for start in range(0, ids, CHUNK):
         numbers = range(start, min(start + CHUNK, ids))
-        minute = recorder.record([FIRST_ID + n * STEP % (LAST_ID - FIRST_ID) for n in numbers]).minute
+        found = [FIRST_ID + n * STEP % (LAST_ID - FIRST_ID) for n in numbers]
+        minute = recorder.record([str(UUID(int=id)) for id in found] if counter else found, counter).minute
     store.begin_at(store.pending()[0])
     store.seal(minute)
     return minute

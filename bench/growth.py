@@ -35,6 +35,8 @@ class Flushed:
     """Of Redis's commands and scripts, from the first accept to the last settle"""
     is_rude: bool = False
     """Without manners"""
+    are_texts: bool = False
+    """Of a named counter"""
 
 
 def by_connections(url: str, seconds: float) -> dict[int, float]:
@@ -75,8 +77,9 @@ def drain(back: Backing, events: int) -> Drained:
 
 
 def by_ids(client: redis.Redis, steps: tuple[int, ...]) -> list[Flushed]:
-    """A minute of each size, the largest one without manners as well."""
-    return [*(flush(client, ids) for ids in steps), flush(client, steps[-1], "rude")]
+    """A minute of each size, the largest one without manners and as texts as well."""
+    most = steps[-1]
+    return [*(flush(client, ids) for ids in steps), flush(client, most, "rude"), flush(client, most, "texts")]
 
 
 def flush(client: redis.Redis, ids: int, *how: str) -> Flushed:
@@ -96,6 +99,7 @@ def flush(client: redis.Redis, ids: int, *how: str) -> Flushed:
         (seen["used_memory"] - before) / ids,
         max(slow, default=SLOW_MICROSECONDS) / 1000,
         "rude" in how,
+        "texts" in how,
     )
 
 

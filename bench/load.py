@@ -18,6 +18,7 @@ from counter.accepting import accept_call, batch_call
 
 HERE = Path(__file__).parent
 CONNECTIONS = 256
+MANY_CONNECTIONS = 1024
 BATCH_CONNECTIONS = 16
 BATCH_IDS = 1000
 VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
@@ -49,9 +50,11 @@ def _which(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
-def calls_per_second(url: str, seconds: float, connections: int = CONNECTIONS) -> float:
+def calls_per_second(
+    url: str, seconds: float, connections: int = CONNECTIONS, script: str = "ids.lua"
+) -> float:
     """Answered accept calls a second, in a closed loop."""
-    return _wrk("ids.lua", url, seconds, connections)
+    return _wrk(script, url, seconds, connections)
 
 
 def batched_ids_per_second(url: str, seconds: float) -> float:

@@ -7,13 +7,20 @@ from functools import partial
 from statistics import median
 
 from bench.contenders import Contender, present
-from bench.load import batched_ids_per_second, calls_per_second, increments_per_second
+from bench.load import (
+    CONNECTIONS,
+    MANY_CONNECTIONS,
+    batched_ids_per_second,
+    calls_per_second,
+    increments_per_second,
+)
 from bench.progress import say
 from bench.servers import Backing, Web, web
 from bench.usage import Meter
 
 ALWAYS, EVERYSEC = "always", "everysec"
 BATCH, INCR = "batch call, 1,000 ids", "redis-benchmark -P 1000 INCR"
+FROM_MANY = f", {MANY_CONNECTIONS:,} connections"
 HOT_EVERYSEC = "hot path, everysec"
 INCREMENTS_A_SECOND = 300_000
 """About: so that redis-benchmark takes as long as the others."""
@@ -75,13 +82,23 @@ def _loads(webs: dict[Contender, Web], backing: Backing, seconds: float) -> dict
         return rate * seconds
 
     loads = {
-        str(n): Load(partial(calls_per_second, of.url, seconds), calls, of.pid) for n, of in webs.items()
+        str(name): Load(_rate(name, of.url, seconds, CONNECTIONS), calls, of.pid) for name, of in webs.items()
+    }
+    loads |= {
+        f"{name}{FROM_MANY}": replace(loads[name], rate=_rate(name, of.url, seconds, MANY_CONNECTIONS))
+        for name, of in webs.items()
+        if name in (Contender.HOT, Contender.COUNTERS)
     }
     hot, increments = webs[Contender.HOT], int(seconds * INCREMENTS_A_SECOND)
     loads[HOT_EVERYSEC] = replace(loads[Contender.HOT], fsync=EVERYSEC)
     loads[BATCH] = Load(partial(batched_ids_per_second, hot.url, seconds), calls, hot.pid)
     loads[INCR] = Load(partial(increments_per_second, backing.valkey.port, increments), lambda _: increments)
     return loads
+
+
+def _rate(name: Contender, url: str, seconds: float, connections: int) -> Callable[[], float]:
+    script = "counters.lua" if name is Contender.COUNTERS else "ids.lua"
+    return partial(calls_per_second, url, seconds, connections, script)
 
 
 def ratio(runs: Runs, name: str, base: str, of: Callable[[Run], float]) -> tuple[float, float, float]:
