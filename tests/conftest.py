@@ -17,21 +17,26 @@ from tests.support.web import LANES, manage, serving
 
 LONGEST = (
     "soak/test_end_to_end.py",
-    "soak/test_soak.py",
-    "tools/test_make_run.py",
-    "accepting/test_api_batch.py",
-    "faults/test_kill.py",
-    "events/test_consolidator.py",
-    "accepting/test_accept_call.py",
-    "deployment/test_topology.py",
     "faults/test_events.py",
+    "tools/test_make_run.py",
+    "soak/test_soak.py",
+    "deployment/test_topology.py",
+    "browser/test_browser.py",
+    "faults/test_kill.py",
+    "deployment/test_tls.py",
+    "accepting/test_accept_call.py",
+    "accepting/test_api_batch.py",
+    "deployment/test_sentinel.py",
+    "events/test_consolidator.py",
+    "tools/test_readme.py",
+    "callbacks/test_callbacks.py",
     "store/test_layout.py",
     "faults/test_zombies.py",
     "faults/test_cluster.py",
-    "deployment/test_tls.py",
-    "browser/test_browser.py",
     "deployment/test_delivery.py",
     "deployment/test_secrets.py",
+    "deployment/test_make_venv.py",
+    "tools/test_wheel.py",
 )
 """Modules, those that take longest first."""
 
@@ -97,7 +102,7 @@ def buckets(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture(scope="module", params=LANES)
 def lane(request: pytest.FixtureRequest, buckets: int, valkey_process: ServerProcess) -> Iterator[str]:
     """The base url of a web server of each lane: the paths in front of Django, and Django alone."""
-    with serving(request.param) as url:
+    with serving(request.param, COUNTERS="clicks,installs") as url:
         yield url
 
 

@@ -12,6 +12,7 @@ home = tempfile.mkdtemp(prefix="tally-test-", dir=outer)
 atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="project.settings",
+    ENV_FILE="",
     SECRET_KEY="only-for-tests-and-long-enough-that-nobody-could-guess-it",
     TALLY_HOME=home,
     REDIS_PORT=str(free_port()),

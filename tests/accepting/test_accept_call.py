@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from counter.accepting.accept_call import PATH
+from counter.counters import DEFAULT
 from counter.store.counts import CountStore, Stats
 from tests.support.directives import configured
 from tests.support.processes import ServerProcess, wait_until
@@ -45,7 +46,8 @@ def sink(request: pytest.FixtureRequest, valkey_process: ServerProcess) -> Sink:
 
 @pytest.fixture(scope="module")
 def url(interface: str, sink: Sink, buckets: int) -> Iterator[str]:
-    with serving(interface, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets)) as url:
+    named = "clicks,installs"
+    with serving(interface, ACCEPT_SINK=sink.name, REDIS_BUCKETS=str(buckets), COUNTERS=named) as url:
         yield url
 
 
@@ -88,6 +90,76 @@ def test_names_its_keys_as_the_contract_says(
     writers = valkey.keys(f"{of_bucket}writer:*")
     assert writers or sink.name == "kafka"
     assert all(3500 < valkey.ttl(writer) <= 3600 for writer in writers)
+
+
+def test_a_named_counter_counts_texts_by_itself(client: httpx.Client, sink: Sink, store: CountStore) -> None:
+    client.get(PATH, params={"id": 7})
+    for query in (
+        "counter=clicks&id=7",
+        "id=007&counter=clicks",
+        "id=%2B7&counter=clicks",
+        "id=+7&counter=clicks",
+        "id=3f9a-11&counter=clicks&x=1",
+        "id=%C3%A4%40b.example&counter=installs",
+        "id=\U0001f37a&counter=installs",
+        "id=%27%22%7B%7D%2C&counter=%69nstalls",
+        f"id={'y' * 128}&counter=installs",
+    ):
+        answer = client.get(f"{PATH}?{query}")
+        assert (answer.status_code, answer.text) == (200, "ok"), query
+    sink.count()
+    store.learn()
+    assert counted(store.of(DEFAULT)) == {7: 1}
+    assert counted(store.of("clicks")) == {"7": 1, "007": 1, "+7": 2, "3f9a-11": 1}
+    assert counted(store.of("installs")) == {"ä@b.example": 1, "🍺": 1, "'\"{},": 1, "y" * 128: 1}
+
+
+def test_names_the_keys_of_a_counter_as_the_contract_says(
+    client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis, buckets: int
+) -> None:
+    for _ in range(2):
+        client.get(PATH, params={"id": "3f9a", "counter": "clicks"})
+    sink.count()
+    store.learn()
+    [minute] = store.of("clicks").pending()
+    tag, of_bucket = ("", "tally:") if buckets == 1 else ("{b05}", "tally:{b05}:")  # by the CRC-32 of the id
+    assert valkey.get(f"{tag}clicks:{minute}_3f9a") == b"2"
+    assert valkey.ttl(f"{tag}clicks:{minute}_3f9a") == -1
+    assert valkey.lrange(f"{of_bucket}clicks:ids:{minute}", 0, -1) == [b"3f9a"]
+    assert valkey.hgetall(f"{of_bucket}clicks:stats:{minute}") == {b"unique": b"1", b"total": b"2"}
+    assert valkey.zscore(f"{of_bucket}clicks:pending", str(minute)) == float(str(minute))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "id=7&counter=nobody",
+        "id=7&counter=",
+        "id=7&counter=clicks&counter=clicks",
+        "id=7&counter=clicks%20",
+        "id=7&counter=Clicks",
+        "id=x",
+        "id=&counter=clicks",
+        "id=a&id=b&counter=clicks",
+        "counter=clicks",
+        "id=a%20b&counter=clicks",
+        "id=a%C2%A0b&counter=clicks",
+        "id=a%E2%80%A8b&counter=clicks",
+        "id=a%00b&counter=clicks",
+        "id=%0A&counter=clicks",
+        "id=%C2%85&counter=clicks",
+        "id=%FF&counter=clicks",
+        "id=%ED%A0%80&counter=clicks",
+        "id=%C0%AF&counter=clicks",
+        f"id={'y' * 129}&counter=clicks",
+        f"id={'%C3%A4' * 129}&counter=clicks",
+    ],
+)
+def test_refuses_a_bad_call_of_a_counter_and_changes_nothing(
+    client: httpx.Client, sink: Sink, valkey: redis.Redis, query: str
+) -> None:
+    assert is_failure(client.get(f"{PATH}?{query}"), 400)
+    assert sink.is_untouched(valkey)
 
 
 @pytest.mark.parametrize(

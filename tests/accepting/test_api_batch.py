@@ -16,6 +16,8 @@ from django.conf import settings
 from counter.accepting.accept_call import PATH
 from counter.accepting.batch_call import MAX_BODY
 from counter.accepting.batch_call import PATH as BATCH
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.sinks.redis.write import SCRIPT, Writer
 from counter.store import keys
 from counter.store.counts import CountStore
@@ -51,6 +53,55 @@ def test_counts_a_batch(client: httpx.Client, store: CountStore) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {"minute": str(store.pending()[-1]), "accepted": 5, "unique": 4}
     assert counted(store) == {1: 2, 2: 1, -(2**63): 1, 2**63 - 1: 1}
+
+
+def test_counts_a_batch_of_a_named_counter(client: httpx.Client, store: CountStore) -> None:
+    answer = client.post(BATCH, json={"counter": "clicks", "ids": ["7", "007", "7", "ä", "🍺"]})
+    assert answer.status_code == 200
+    store.learn()
+    assert answer.json() == {"minute": str(store.pending()[-1]), "accepted": 5, "unique": 4}
+    assert counted(store.of("clicks")) == {"7": 2, "007": 1, "ä": 1, "🍺": 1}
+    assert counted(store.of(DEFAULT)) == {}
+
+
+def test_counts_lines_of_a_named_counter(client: httpx.Client, store: CountStore) -> None:
+    lines = '3f9a\n"42"\n\n  ä@b.example\r\n"a,b"\na,b\n'
+    answer = client.post(f"{BATCH}?counter=installs", content=lines.encode(), headers=NDJSON)
+    assert answer.json()["accepted"] == 5
+    store.learn()
+    assert counted(store.of("installs")) == {"3f9a": 1, "42": 1, "ä@b.example": 1, "a,b": 2}
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "headers", "pointer"),
+    [
+        ("", b'{"counter": "nobody", "ids": ["1"]}', {}, "#/counter"),
+        ("", b'{"counter": 1, "ids": ["1"]}', {}, "#/counter"),
+        ("", b'{"counter": "clicks", "ids": ["1", 2]}', {}, "#/ids/1"),
+        ("", b'{"counter": "clicks", "ids": [""]}', {}, "#/ids/0"),
+        ("", b'{"counter": "clicks", "ids": ["a b"]}', {}, "#/ids/0"),
+        ("", b'{"counter": "clicks", "ids": ["a", "b\\u0000"]}', {}, "#/ids/1"),
+        ("", b'{"counter": "clicks", "ids": ["%b"]}' % (b"y" * 129), {}, "#/ids/0"),
+        ("", b'{"counter": "clicks", "ids": []}', {}, "#/ids"),
+        ("", b'{"counter": "clicks"}', {}, "#/ids"),
+        ("", b'{"counter": "clicks", "ids": ["1"], "x": 1}', {}, "#/x"),
+        ("", b'{"ids": ["1"]}', {}, "#/ids/0"),
+        ("?counter=clicks", b'{"ids": [1]}', {}, "#/counter"),
+        ("?counter=nobody", b"3f9a", NDJSON, "#/counter"),
+        ("?counter=clicks", b"a\n42\n", NDJSON, "#/1"),
+        ("?counter=clicks", b"a\nb c\n", NDJSON, "#/1"),
+        ("?counter=clicks", b"a\n\xff\n", NDJSON, "#/1"),
+        ("?counter=clicks", b"null\n", NDJSON, "#/0"),
+        ("", b'"1"\n', NDJSON, "#/0"),
+    ],
+)
+def test_says_what_is_wrong_with_a_batch_of_a_counter(
+    client: httpx.Client, valkey: redis.Redis, query: str, body: bytes, headers: dict[str, str], pointer: str
+) -> None:
+    answer = client.post(BATCH + query, content=body, headers={"Content-Type": "application/json"} | headers)
+    assert is_problem(answer, 400)
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert is_empty(valkey)
 
 
 def test_counts_lines(client: httpx.Client, store: CountStore) -> None:
@@ -251,7 +302,7 @@ def test_a_million_ids_by_batches_are_exact_in_kafka(store: CountStore) -> None:
     store.seal(minutes[-1])
     while store.pending():
         Flush(store).run()
-    published: Counter[int] = Counter()
+    published: Counter[Id] = Counter()
     for counts in id_counts().values():
         published.update(counts)
     is_exact = published == Counter(id for batch in batches for id in batch)

@@ -16,7 +16,12 @@ from counter.sinks.redis.connections import connect_async
 from counter.store import keys
 from counter.store.counts import CountStore
 
-SCOPE = {"path": PATH, "method": "POST", "headers": [(b"content-type", b"application/json")]}
+SCOPE = {
+    "path": PATH,
+    "method": "POST",
+    "query_string": b"",
+    "headers": [(b"content-type", b"application/json")],
+}
 
 
 class Held(AsyncWriter):

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import httpx
 import psutil
@@ -30,6 +30,9 @@ HALF_BODY = get("/", "Content-Length: 10") + b"12345"
 HALF_CALL = call(1, "Content-Length: 10", method="POST", body=b"12345")
 
 pytestmark = pytest.mark.usefixtures("valkey")
+
+SWEEPS_SECONDS = 0.3
+"""For connections to be looked at more than once, and less than a call may take."""
 
 UVICORN = "ea814cf4"
 """Of the module whose class is built upon. When it changes: read what has, then set this."""
@@ -86,9 +89,25 @@ def test_a_caller_that_does_not_read_its_answers_is_cut_off() -> None:
 
 
 def test_a_request_that_is_under_way_is_not_too_slow(valkey_process: ServerProcess) -> None:
-    with patient(idle=0.1, head=0.1, body=0.1) as url, calling(url) as caller:
+    with patient(idle=0.05, head=0.05, body=0.05) as url, calling(url) as caller:
+        caller.send(call(1))
+        assert caller.answer().status == 200
+        valkey_process.send(SIGSTOP)
+        begin = time.monotonic()
         caller.send(call(1) * 10)
+        wait_until(lambda: time.monotonic() > begin + SWEEPS_SECONDS, "all limits of time are over")
+        valkey_process.send(SIGCONT)
         assert [caller.answer().status for _ in range(10)] == [200] * 10
+
+
+def test_however_many_wait_none_begins_inside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as Python has no room for, which may be if a piece of what came were longer."""
+    monkeypatch.setattr("counter.accepting.http.ordered_protocol.PIECE", 10**6)
+    bad = f"GET {PATH} HTTP/1.1\r\n\r\n".encode()
+    with patient() as url, calling(url) as caller:
+        caller.send(call(1) + bad * 1000 + call(2))
+        statuses = [caller.answer().status for _ in range(1002)]
+    assert statuses == [200] + [400] * 1000 + [200]
 
 
 def test_the_newest_is_turned_away_where_there_are_too_many() -> None:

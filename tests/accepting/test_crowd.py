@@ -24,7 +24,7 @@ async def test_one_more_than_may_be_under_way_is_refused_at_once() -> None:
             await begun.acquire()
         health = asyncio.create_task(client.get("/healthz"))
         await begun.acquire()
-        refused = await client.get("/api/v1/minutes/")
+        refused = await asyncio.wait_for(client.get("/api/v1/minutes/"), 10)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert (await client.get(PATH)).text == "failed"

@@ -17,7 +17,7 @@ from counter.accepting.batch_call import (
     MAX_NAMED,
     NDJSON,
     BadBatch,
-    read_ids,
+    read_batch,
 )
 from counter.ids import MAX_ID, MIN_ID
 
@@ -33,7 +33,7 @@ from counter.ids import MAX_ID, MIN_ID
     ],
 )
 def test_reads_a_batch(media_type: str, body: bytes, ids: list[int]) -> None:
-    assert read_ids(media_type, body) == ids
+    assert read_batch(media_type, b"", body).ids == ids
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_refuses_a_bad_batch_and_names_the_bad_places(
     media_type: str, body: bytes, pointers: list[str]
 ) -> None:
     with pytest.raises(BadBatch) as bad:
-        read_ids(media_type, body)
+        read_batch(media_type, b"", body)
     assert [error["pointer"] for error in bad.value.problem.more.get("errors", [])] == pointers
 
 
 def test_takes_as_many_ids_as_allowed_and_not_one_more() -> None:
     ids = [MIN_ID, MAX_ID] * (MAX_CALL_IDS // 2)
-    assert read_ids(JSON, json.dumps({"ids": ids}).encode()) == ids
+    assert read_batch(JSON, b"", json.dumps({"ids": ids}).encode()).ids == ids
     with pytest.raises(BadBatch, match="1 to 10000"):
-        read_ids(JSON, json.dumps({"ids": [*ids, 1]}).encode())
+        read_batch(JSON, b"", json.dumps({"ids": [*ids, 1]}).encode())
 
 
 def test_names_no_end_of_errors() -> None:
     with pytest.raises(BadBatch, match="ids are wrong") as bad:
-        read_ids(NDJSON, b"x\n" * 1000)
+        read_batch(NDJSON, b"", b"x\n" * 1000)
     assert len(bad.value.problem.more["errors"]) == MAX_ERRORS
 
 
@@ -133,7 +133,7 @@ def test_no_body_holds_an_event_loop_up(
 
     def read() -> None:
         with pytest.raises(BadBatch):
-            read_ids(media_type, body)
+            read_batch(media_type, b"", body)
 
     rounds = [(thread_seconds(read), thread_seconds(lambda: sum(range(500_000)))) for _ in range(5)]
     reading, adding = map(min, zip(*rounds, strict=True))
@@ -148,11 +148,11 @@ def thread_seconds(work: Callable[[], object]) -> float:
 
 @given(st.lists(st.integers(MIN_ID, MAX_ID), min_size=1))
 def test_takes_every_64_bit_integer(ids: list[int]) -> None:
-    assert read_ids(JSON, json.dumps({"ids": ids}).encode()) == ids
-    assert read_ids(NDJSON, "\n".join(map(str, ids)).encode()) == ids
+    assert read_batch(JSON, b"", json.dumps({"ids": ids}).encode()).ids == ids
+    assert read_batch(NDJSON, b"", "\n".join(map(str, ids)).encode()).ids == ids
 
 
 @given(st.binary(), st.sampled_from([JSON, NDJSON]))
 def test_never_breaks(body: bytes, media_type: str) -> None:
     with suppress(BadBatch):
-        read_ids(media_type, body)
+        read_batch(media_type, b"", body)

@@ -8,10 +8,13 @@ import pytest
 import redis
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from tests.support.flushing import accept
 from tests.support.processes import ServerProcess
@@ -33,7 +36,7 @@ def published() -> list[str]:
     first = Minute.parse("202611230758")
     rows = [
         PublishedMinute(
-            minute=str(minute),
+            key=str(minute),
             start=minute.start,
             unique=n,
             total=2 * n,
@@ -45,7 +48,7 @@ def published() -> list[str]:
         )
         for n, minute in enumerate(first.through(first + 4))
     ]
-    return [row.minute for row in PublishedMinute.objects.bulk_create(rows)]
+    return [row.key for row in PublishedMinute.objects.bulk_create(rows)]
 
 
 def pages(client: Client, url: str, items: str = "results") -> Iterator[list[Any]]:
@@ -96,6 +99,11 @@ def test_shows_a_pending_minute_with_its_ids(reader: Client, store: CountStore) 
     assert sum(found, []) == [{"id": id, "count": 1 + (id == 3)} for id in range(25)]  # noqa: RUF017
 
 
+def test_ids_are_text_for_those_whose_numbers_hold_fewer_bits(reader: Client, store: CountStore) -> None:
+    minute = accept(store, 2**53 + 1)
+    assert reader.get(f"{MINUTES}{minute}/?ids=text").json()["ids"] == [{"id": str(2**53 + 1), "count": 1}]
+
+
 def test_says_where_a_published_minute_s_ids_are(reader: Client, published: list[str]) -> None:
     answer = reader.get(f"{MINUTES}{published[0]}/")
     assert is_problem(answer, 404)
@@ -127,7 +135,7 @@ def test_lists_published_minutes(reader: Client, published: list[str]) -> None:
 def test_a_page_keeps_its_place_when_a_minute_is_published(reader: Client, published: list[str]) -> None:
     following = reader.get(f"{PUBLISHED}?limit=2").json()["next"]
     row = PublishedMinute.objects.get(minute=published[-1])
-    row.minute = "202611230803"
+    row.key = "202611230803"
     row.save(force_insert=True)
     assert [each["minute"] for each in reader.get(following).json()["results"]] == published[2:0:-1]
 
@@ -158,6 +166,7 @@ def test_a_published_minute_is_not_sent_twice(reader: Client, published: list[st
         f"{PUBLISHED}?cursor=1",
         f"{PUBLISHED}202611230758/?x=1",
         f"{MINUTES}202611230758/?cursor=-1",
+        f"{MINUTES}202611230758/?ids=words",
     ],
 )
 @pytest.mark.usefixtures("published")
@@ -226,3 +235,57 @@ def test_a_bug_is_a_500_without_a_traceback(reader: Client, monkeypatch: pytest.
     answer = reader.get(MINUTES)
     assert is_problem(answer, 500)
     assert b"secret" not in answer.content
+
+
+@pytest.fixture
+def clicks(settings: Settings, valkey: redis.Redis) -> str:
+    """A minute of the counter clicks, which waits, and one that is published."""
+    settings.COUNTERS = ("clicks",)
+    minute = SyncWriter(connect_for_accept()).record(["a", "ä", "a"], "clicks").minute
+    PublishedMinute.objects.create(
+        key="clicks:202611230758",
+        counter="clicks",
+        start=Minute.parse("202611230758").start,
+        unique=7,
+        total=8,
+        published_at=datetime(2026, 11, 23, 7, 59, tzinfo=UTC),
+        lag_seconds=0.5,
+        partition=0,
+        offset=99,
+        attempts=1,
+    )
+    return str(minute)
+
+
+def test_reads_a_named_counter(reader: Client, published: list[str], clicks: str) -> None:
+    [pending] = reader.get("/api/v1/minutes/?counter=clicks").json()["results"]
+    assert (pending["counter"], pending["minute"], pending["unique"], pending["total"]) == (
+        "clicks",
+        clicks,
+        2,
+        3,
+    )
+    one = reader.get(f"/api/v1/minutes/{clicks}/?counter=clicks").json()
+    assert one["ids"] == [{"id": "a", "count": 2}, {"id": "ä", "count": 1}]
+    [row] = reader.get(f"{PUBLISHED}?counter=clicks").json()["results"]
+    assert (row["counter"], row["minute"], row["unique"]) == ("clicks", "202611230758", 7)
+    assert reader.get(f"{PUBLISHED}202611230758/?counter=clicks").json() == row
+
+
+def test_the_default_counter_is_as_if_there_were_no_others(
+    reader: Client, published: list[str], clicks: str
+) -> None:
+    assert reader.get("/api/v1/minutes/").json()["results"] == []
+    assert minutes_of(reader, PUBLISHED) == published[::-1]
+    assert "counter" not in reader.get(f"{PUBLISHED}202611230758/").json()
+
+
+def test_knows_a_counter_that_was_taken_out_while_it_has_minutes(
+    reader: Client, clicks: str, settings: Settings
+) -> None:
+    settings.COUNTERS = ()
+    assert reader.get(f"{PUBLISHED}?counter=clicks").status_code == 200
+    for url in ("/api/v1/minutes/", PUBLISHED):
+        answer = reader.get(f"{url}?counter=nobody")
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["parameter"] == "counter"

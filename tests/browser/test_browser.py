@@ -69,7 +69,7 @@ def test_the_panels_know_who_is_there(page: Page) -> None:
         "Redis": "noeviction",
         "Kafka": "127.0.0.1",
         "Beat": "process",
-        "Workers": "alive",
+        "Workers": "waits for work",
     }.items():
         panel = page.get_by_role("article", name=name)
         expect(panel).to_contain_text("OK")
@@ -139,7 +139,7 @@ def test_it_rests_while_nobody_looks(page: Page) -> None:
 
 def test_the_history_is_taken_along(page: Page, tmp_path: Path) -> None:
     page.get_by_role("link", name="All published minutes").click()
-    page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
+    page.get_by_label("Since", exact=True).fill("2020-01-01T00:00")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export CSV").click()
     download.value.save_as(tmp_path / "minutes.csv")

@@ -1,5 +1,9 @@
 """The page of the API, offline."""
 
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import WAIT_MS, System, last_error
@@ -22,3 +26,18 @@ def test_the_docs_page_works_offline_and_can_make_a_call(browser: Browser, syste
         call.get_by_role("button", name="Execute").click()
         expect(call.locator(".live-responses-table")).to_contain_text('"accepted": 3', timeout=WAIT_MS)
     assert errors == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everyone_can_read_the_docs_page(
+    browser: Browser, system: System, theme: Literal["light", "dark"]
+) -> None:
+    with browser.new_context(base_url=system.url, color_scheme=theme) as context:
+        page = context.new_page()
+        page.goto("/api/docs/")
+        expect(page.locator('[data-path="/readyz"]').first).to_be_visible(timeout=WAIT_MS)
+        found = Axe().run(page)
+        bad = [
+            each["id"] for each in found.response["violations"] if each["impact"] in ("serious", "critical")
+        ]
+        assert not bad, found.generate_report()

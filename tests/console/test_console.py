@@ -2,17 +2,20 @@
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
+from pytest_django import Settings
 
 from console import overview
 from console.charts import SPANS, Span, chart
@@ -30,7 +33,9 @@ from tests.support.processes import ServerProcess
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka_process")]
 
+ACTIONS = "/admin/admin/logentry/"
 HOME, LIVE, FLUSH = "/admin/", "/admin/counter/pendingminute/live/", "/admin/counter/pendingminute/flush/"
+INDEX = "/admin/"
 HISTORY = "/admin/counter/publishedminute/"
 
 Login = Callable[..., Client]
@@ -79,7 +84,7 @@ def wait_in_redis(valkey: redis.Redis, minute: Minute, counts: dict[int, int]) -
 def publish(minute: Minute, unique: int = 3, total: int = 5, lag: float = 1.0, offset: int = 7) -> None:
     """A row of the history."""
     PublishedMinute.objects.create(
-        minute=str(minute),
+        key=str(minute),
         start=minute.start,
         unique=unique,
         total=total,
@@ -191,6 +196,21 @@ def test_redis_away_is_said_and_soon(viewer: Client, valkey_process: ServerProce
         assert registry.read("Workers")[0] == registry.read("Beat")[0] == Level.BAD
     finally:
         valkey_process.start()
+
+
+def test_operators_read_who_did_what(
+    operator: Client, viewer: Client, store: CountStore, valkey: redis.Redis
+) -> None:
+    operator.post(FLUSH)
+    entry = LogEntry.objects.get()
+    page = text(operator, ACTIONS)
+    assert "Operators" in page
+    assert "Flush up to" in page
+    assert "Asked for a flush." in page
+    assert viewer.get(ACTIONS).status_code == 403
+    for change in (f"{ACTIONS}{entry.pk}/delete/", f"{ACTIONS}add/"):
+        assert operator.post(change, {"post": "yes"}).status_code == 403
+    assert LogEntry.objects.exists()
 
 
 def test_a_flush_that_can_not_be_sent_says_so(operator: Client, valkey_process: ServerProcess) -> None:
@@ -326,9 +346,9 @@ def listed(client: Client, query: str) -> list[str]:
         ("traffic=some", ["202612010000", "202611230801"]),
         ("trouble=late", ["202612010000"]),
         ("trouble=repeated", []),
-        ("from=2026-11-23T08:02&to=2026-11-23T08:02", ["202611230802"]),
-        ("from=2026-11-23T08:02", ["202612010000", "202611230802"]),
-        ("from=nonsense&to=", ["202612010000", "202611230802", "202611230801"]),
+        ("since=2026-11-23T08:02&until=2026-11-23T08:02", ["202611230802"]),
+        ("since=2026-11-23T08:02", ["202612010000", "202611230802"]),
+        ("since=nonsense&until=", ["202612010000", "202611230802", "202611230801"]),
         ("start__year=2026&start__month=12", ["202612010000"]),
     ],
 )
@@ -361,13 +381,13 @@ async def test_what_is_listed_is_exported() -> None:
     first = Minute.parse("202611230000")
     rows = [
         PublishedMinute(
-            minute=str(minute), start=minute.start, unique=1, total=2, published_at=minute.start,
+            key=str(minute), start=minute.start, unique=1, total=2, published_at=minute.start,
             lag_seconds=0.5, partition=0, offset=minute.number - first.number, attempts=1,
         )
         for minute in first.through(first + 2499)
     ]  # fmt: skip
     await PublishedMinute.objects.abulk_create(rows)
-    answer = await client.get(f"{HISTORY}export/?from=2026-11-23T00:10")
+    answer = await client.get(f"{HISTORY}export/?since=2026-11-23T00:10")
     pieces = [piece.decode() async for piece in answer.streaming_content]  # type: ignore[attr-defined]
     assert len(pieces) == 3
     header, *lines = csv.reader("".join(pieces).splitlines())
@@ -453,3 +473,61 @@ def test_rows_from_before_get_their_time() -> None:
         executor.migrate(executor.loader.graph.leaf_nodes())
     assert PublishedMinute.objects.get().start == datetime(2026, 11, 23, 8, 1, tzinfo=UTC)
     assert timedelta(0) == PublishedMinute.objects.get().start.utcoffset()
+
+
+@pytest.fixture
+def clicks(settings: Settings, valkey: redis.Redis) -> Minute:
+    """A minute of the counter clicks, which waits; an earlier one is published."""
+    settings.COUNTERS = ("clicks",)
+    minute = SyncWriter(connect_for_accept()).record(["a", "<b>", "a"], "clicks").minute
+    PublishedMinute.objects.create(
+        key=f"clicks:{minute - 1}",
+        counter="clicks",
+        start=(minute - 1).start,
+        unique=7,
+        total=8,
+        published_at=datetime.now(UTC),
+        lag_seconds=0.5,
+        partition=0,
+        offset=99,
+        attempts=1,
+    )
+    publish(minute - 1, unique=1, total=1)
+    return minute
+
+
+def test_counters_stand_side_by_side_and_one_is_chosen_once(viewer: Client, clicks: Minute) -> None:
+    page = viewer.get(INDEX).content.decode()
+    assert '<option value="clicks">clicks</option>' in page
+    assert "?counter=clicks" in page
+    assert f'data-minute="{clicks}"' not in page
+    page = viewer.get(f"{INDEX}?counter=clicks").content.decode()
+    assert '<option value="clicks" selected>' in page
+    for url in (INDEX, f"{INDEX}counter/pendingminute/live/"):
+        assert f'data-minute="{clicks}"' in viewer.get(url).content.decode()
+
+
+def test_the_pages_of_a_named_counter_are_about_it(viewer: Client, clicks: Minute) -> None:
+    viewer.get(f"{INDEX}?counter=clicks")
+    page = viewer.get(f"{INDEX}counter/pendingminute/{clicks}/?id=a").content.decode()
+    assert "<strong>a</strong> was accepted <strong>2</strong> times" in page
+    assert "&lt;b&gt;" in page
+    top = viewer.get(f"{INDEX}counter/pendingminute/{clicks}/top/").json()
+    assert top["top"] == [["a", 2], ["<b>", 1]]
+    history = viewer.get(HISTORY).content.decode()
+    assert ">7<" in history
+    assert "0:99" in history
+    lines = async_to_sync(whole)(cast("AsyncIterable[bytes]", viewer.get(f"{HISTORY}export/"))).splitlines()
+    assert lines[0].startswith("counter,minute,")
+    assert lines[1].startswith(f"clicks,{clicks - 1},7,8,")
+    chart = viewer.get(f"{HISTORY}charts/hour/").json()
+    assert 7 in chart["unique"]
+
+
+async def whole(answer: AsyncIterable[bytes]) -> str:
+    return b"".join([piece async for piece in answer]).decode()
+
+
+def test_an_unknown_counter_chooses_none(viewer: Client, clicks: Minute) -> None:
+    page = viewer.get(f"{INDEX}?counter=nobody").content.decode()
+    assert '<option value="" selected>' in page

@@ -35,8 +35,8 @@ PAGES = {
                 "o",
                 "e",
                 "all",
-                "from",
-                "to",
+                "since",
+                "until",
                 "traffic",
                 "trouble",
                 "_popup",
@@ -50,6 +50,7 @@ PAGES = {
     f"{HISTORY}{MINUTE}/change/": ("_changelist_filters", "_to_field", "_popup"),
     f"{HISTORY}charts/hour/": ("span",),
     "/admin/auth/user/": ("q", "p", "o", "is_staff__exact", "groups__id__exact", "date_joined__year"),
+    "/admin/admin/logentry/": ("q", "p", "o", "user__id__exact", "action_time__year"),
     "/admin/login/": ("next",),
 }
 NUMBERS = (

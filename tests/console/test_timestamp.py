@@ -32,7 +32,7 @@ def test_a_length_of_time_has_three_decimals_at_most() -> None:
 @pytest.mark.django_db
 def test_so_it_does_in_the_history(admin_client: Client) -> None:
     PublishedMinute.objects.create(
-        minute="202611230801",
+        key="202611230801",
         start=datetime(2026, 11, 23, 8, 1, tzinfo=UTC),
         unique=3,
         total=5,

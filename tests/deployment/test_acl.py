@@ -7,6 +7,7 @@ import pytest
 import redis
 from pytest_django import Settings
 
+from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.monitoring.exposition import RedisCollector
 from counter.monitoring.health import redis_problems
@@ -14,6 +15,7 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.offsets import Claim, Progress
+from counter.store.opening import open_counter
 from counter.store.pending import PendingMinutes
 from counter.store.rebucketing import spread_over
 from embedded.ports import free_port
@@ -89,7 +91,9 @@ def denied(server: AclValkey) -> object:
 
 def accept(server: AclValkey, settings: Settings) -> Minute:
     settings.REDIS_URL = server.url_for("web")
+    settings.COUNTERS = ("clicks",)
     SyncWriter(connect_for_accept()).record([1, 2, 2])
+    SyncWriter(connect_for_accept()).record(["a", "b", "b"], "clicks")
     return CountStore(connect()).pending()[-1]
 
 
@@ -100,16 +104,30 @@ def test_web_counts_and_looks(server: AclValkey, settings: Settings) -> None:
     assert CountStore(connect()).halted() is None
 
 
+def test_web_opens_a_counter_where_events_are_counted(server: AclValkey, settings: Settings) -> None:
+    settings.REDIS_URL = server.url
+    Progress(connect()).begin(1, 7)
+    settings.REDIS_URL = server.url_for("web")
+    open_counter(connect(), "late")
+    progress = Progress(connect())
+    progress.know([DEFAULT, "late"])
+    assert [each.next for each in progress.positions()[1]] == [7] * len(progress.buckets), denied(server)
+
+
 def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings) -> None:
     minute = accept(server, settings)
     settings.REDIS_URL = server.url_for("worker")
+    open_counter(connect(), "clicks")
     store = CountStore(connect())
+    store.learn()
     assert store.identify() == store.identify()
     store.begin_at(minute)
     store.seal(minute)
-    store.check([(minute, store.stats([minute])[0])])
-    assert dict(pair for chunk in store.counts(minute) for pair in chunk)[2] >= 2
-    list(store.settle(minute))
+    for counter, id in ((DEFAULT, 2), ("clicks", "b")):
+        of = store.of(counter)
+        of.check([(minute, of.stats([minute])[0])])
+        assert dict(pair for chunk in of.counts(minute) for pair in chunk)[id] >= 2
+        list(of.settle(minute))
     assert minute not in store.pending()
 
 
@@ -121,6 +139,11 @@ def test_a_consolidator_counts_events(server: AclValkey, settings: Settings) -> 
     claims = [Claim(bucket, 0, 0, 2, 1, minute, [1, 2]) for bucket in progress.buckets]
     assert progress.count(claims) == []
     assert [each.next for each in progress.positions()[0]] == [2] * len(progress.buckets)
+    open_counter(connect(), "installs")
+    progress.know([DEFAULT, "installs"])
+    assert len(progress.positions()[0]) == len(progress.buckets)
+    claims = [Claim(each, 0, 2, 3, 2, minute, ["a"]) for each in progress.buckets if each.counter]
+    assert progress.count(claims) == []
     up = next(iter(RedisCollector(connect()).collect()))
     assert [sample.value for sample in up.samples] == [1], denied(server)
 

@@ -17,7 +17,7 @@ from rest_framework.authtoken.models import Token
 from counter.models import PublishedMinute
 now = datetime.now(UTC)
 PublishedMinute.objects.create(
-    minute="202611230801", start=now, unique=3, total=5,
+    key="202611230801", start=now, unique=3, total=5,
     published_at=now, lag_seconds=0.2, partition=0, offset=7, attempts=1,
 )
 ada = User.objects.create_superuser("ada", password="lovelace")

@@ -6,24 +6,24 @@ import secrets
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from embedded.system import EVENT_PROGRAMS, PROGRAMS
+from counter.version import VERSION
+from embedded import jars
+from embedded.system import EVENT_PROGRAMS
+from embedded.system import PROGRAMS as OWN_PROGRAMS
 from embedded.valkey import DIRECTIVES
+from tally.command import PROGRAMS
+from tests.support.chart import pods, told
 from tests.support.needs import program
 from tests.support.processes import BIN, ROOT
 
-K8S = ROOT / "ops" / "k8s"
 PINNED = re.compile(r".+:v?\d+\.\d+(\.\d+)?(-[\w.]+)*")
-OWN = (*PROGRAMS, "setup")
+OWN = (*OWN_PROGRAMS, "setup")
 
 Mapping = dict[str, Any]
 
@@ -179,108 +179,22 @@ def test_grafana_is_shown_where_prometheus_is() -> None:
     assert "prometheus" in SERVICES
 
 
-# Kubernetes
-
-
-@cache
-def rendered(folder: str) -> list[Mapping]:
-    """Every resource of a kustomization; `events`, a component, as docs/deploy.md adds it to production."""
-    if folder == "events":
-        with TemporaryDirectory() as copy:
-            shutil.copytree(K8S, copy, dirs_exist_ok=True)
-            with Path(copy, "production", "kustomization.yaml").open("a") as file:
-                file.write("components: [../events]\n")
-            return _rendered(Path(copy, "production"))
-    return _rendered(K8S / folder)
-
-
-def _rendered(folder: Path) -> list[Mapping]:
-    if path := shutil.which("kustomize"):
-        command = [path, "build"]
-    else:
-        command = [program("kubectl", "kubectl"), "kustomize"]
-    return [each for each in yaml.safe_load_all(run(*command, folder)) if each]
-
-
-def pods(folder: str) -> Mapping:
-    """The pods' specifications, by the name of what makes them."""
-    return {
-        resource["metadata"]["name"]: resource["spec"]["template"]["spec"]
-        for resource in rendered(folder)
-        if "template" in resource.get("spec", {})
-    }
-
-
-@pytest.fixture(scope="module", params=["base", "production", "events"])
-def resources(request: pytest.FixtureRequest) -> list[Mapping]:
-    return rendered(request.param)
-
-
-def test_resources_are_what_kubernetes_knows(resources: list[Mapping]) -> None:
-    for resource in resources:
-        kubernetes_validate.validate(resource, "1.34", strict=True)
-
-
-@pytest.mark.parametrize("folder", ["base", "events"])
-def test_every_file_is_part_of_it(folder: str) -> None:
-    files = {path.name for path in (K8S / folder).glob("*.yaml")} - {"kustomization.yaml"}
-    assert files == set(yaml.safe_load((K8S / folder / "kustomization.yaml").read_text())["resources"])
-
-
-def test_no_secret_is_among_them(resources: list[Mapping]) -> None:
-    assert "Secret" not in {resource["kind"] for resource in resources}
-
-
-def test_pods_are_restricted() -> None:
-    for name, pod in pods("events").items():
-        assert pod["serviceAccountName"] == "tally", name
-        assert pod["automountServiceAccountToken"] is False, name
-        assert pod["securityContext"]["runAsNonRoot"], name
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        for container in pod["containers"]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }, name
-            assert set(container["resources"]) == {"requests", "limits"}, name
-
-
-def test_what_a_pod_names_is_there(resources: list[Mapping]) -> None:
-    there = {(resource["kind"], resource["metadata"]["name"]) for resource in resources}
-    labels = {
-        resource["metadata"]["name"] for resource in resources if "template" in resource.get("spec", {})
-    }
-    for resource in resources:
-        spec = resource.get("spec", {})
-        if "template" in spec:
-            [container] = spec["template"]["spec"]["containers"]
-            for source in container.get("envFrom", []):
-                assert ("ConfigMap", source["configMapRef"]["name"]) in there
-        for selector in (spec.get("selector"), spec.get("podSelector")):
-            assert set(selected(selector)) <= labels
-        for rule in spec.get("ingress", []) + spec.get("egress", []):
-            for peer in rule.get("from", []) + rule.get("to", []):
-                assert set(selected(peer.get("podSelector"))) <= labels
-
-
-def selected(selector: Mapping | None) -> Iterator[str]:
-    """The names that a selector asks for."""
-    selector = selector or {}
-    for labels in (selector, selector.get("matchLabels", {})):
-        if name := labels.get("app.kubernetes.io/name"):
-            yield name
-    for expression in selector.get("matchExpressions", []):
-        yield from expression["values"]
-
-
 # All of them say the same
 
 
+def test_the_kafka_of_compose_is_the_embedded_one() -> None:
+    """The robot knows of images: so it tells of a newer Kafka for both."""
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{jars.VERSION}"
+
+
+def test_the_image_says_the_version() -> None:
+    assert re.findall(r"^ARG VERSION=(.+)$", read("Dockerfile"), re.MULTILINE) == [VERSION]
+
+
 def test_all_run_the_same_programs() -> None:
-    launched = set(re.findall(r"^(\w+)\)", read("bin/tally"), re.MULTILINE)) - {"answers"}
+    launched = {*PROGRAMS, "setup"} - {"run", "demo"}
     assert launched == set(OWN)
-    assert composed("") == deployed("base") == launched
+    assert composed("") == deployed("default") == launched
     assert composed("events") == deployed("events") - launched == set(EVENT_PROGRAMS)
 
 
@@ -290,46 +204,24 @@ def composed(profile: str) -> set[str]:
     return {each["command"] for each in own if each.get("profiles", [""]) == [profile]}
 
 
-def deployed(folder: str) -> set[str]:
+def deployed(values: str) -> set[str]:
     """Those that Kubernetes starts."""
-    containers = [pod["containers"][0] for pod in pods(folder).values()]
+    containers = [pod["containers"][0] for pod in pods(values).values()]
     return {each["args"][0] for each in containers if each["image"].split(":")[0].endswith("tally")}
 
 
 def test_event_mode_is_one_setting_of_all() -> None:
     """Besides the program that it adds."""
-    [settings] = [each["data"] for each in rendered("events") if each["kind"] == "ConfigMap"]
-    [before] = [each["data"] for each in rendered("production") if each["kind"] == "ConfigMap"]
-    assert settings == before | {"ACCEPT_SINK": "kafka"}
+    for name, pod in pods("default").items():
+        if name != "valkey":
+            assert told(pods("events")[name]) == told(pod) | {"ACCEPT_SINK": "kafka"}
     assert {service["environment"]["ACCEPT_SINK"] for service in SERVICES.values() if "build" in service} == {
         "${ACCEPT_SINK:-redis}"
     }
 
 
-def test_consolidators_are_let_through_to_what_they_need() -> None:
-    policies = [each["spec"] for each in rendered("events") if each["kind"] == "NetworkPolicy"]
-
-    def ports(name: str, direction: str) -> set[object]:
-        of_name = [each for each in policies if name in selected(each["podSelector"])]
-        return {
-            port["port"] for each in of_name for rule in each.get(direction, []) for port in rule["ports"]
-        }
-
-    assert ports("consolidate", "egress") == {6379, 9092}
-    assert ports("consolidate", "ingress") == {9464}
-    callers = [
-        name
-        for each in policies
-        if "valkey" in selected(each["podSelector"])
-        for rule in each["ingress"]
-        for peer in rule["from"]
-        for name in selected(peer["podSelector"])
-    ]
-    assert set(callers) == {*OWN, *EVENT_PROGRAMS}
-
-
 def test_workers_are_asked_by_the_names_that_they_have() -> None:
-    names = set(re.findall(r"--hostname (\w+)@%h", read("bin/tally")))
+    names = {word.removesuffix("@%h") for words in PROGRAMS.values() for word in words if "@" in word}
     composed = [
         service["healthcheck"]["test"]
         for name, service in SERVICES.items()
@@ -337,7 +229,7 @@ def test_workers_are_asked_by_the_names_that_they_have() -> None:
     ]
     deployed = [
         pod["containers"][0]["livenessProbe"]["exec"]["command"]
-        for name, pod in pods("base").items()
+        for name, pod in pods("default").items()
         if name in ("worker", "callbacks")
     ]
     assert names == {words[-1] for words in composed} == {words[-1] for words in deployed}
@@ -347,18 +239,15 @@ def test_settings_are_ones_that_there_are() -> None:
     known = set(re.findall(r"^#?([A-Z_]+)=", read(".env.example"), re.MULTILINE))
     used = {name for service in SERVICES.values() if "build" in service for name in service["environment"]}
     used |= set(re.findall(r"\$\{(\w+)", read("docker-compose.yml")))
-    for resource in rendered("events"):
-        if resource["kind"] == "ConfigMap":
-            used |= set(resource["data"])
-    for pod in pods("events").values():
-        used |= {each["name"] for each in pod["containers"][0].get("env", [])}
+    used |= {name for name, pod in pods("elsewhere").items() if name != "valkey" for name in told(pod)}
     assert {name.removesuffix("_FILE") for name in used} - {"POD_IP"} <= known
+    assert set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', read("project/settings.py"))) <= known
 
 
 def test_valkey_is_set_up_everywhere_as_it_must_be() -> None:
     must = {name: value for name, value in DIRECTIVES.items() if name != "bind"}
     composed = shlex.split(SERVICES["valkey"]["command"])
-    deployed = pods("base")["valkey"]["containers"][0]["args"]
+    deployed = pods("default")["valkey"]["containers"][0]["args"]
     for words in (composed, deployed):
         assert words[0] == "valkey-server"
         given = dict(zip(words[1::2], words[2::2], strict=True))
@@ -390,7 +279,7 @@ def test_a_release_says_what_the_changelog_says(tmp_path: Path) -> None:
     )
     assert run("ops/release-notes", "1.2.0", changelog) == "### Added\n\n- b\n\n"
     assert run("ops/release-notes", "1.1.0", changelog) == "- c\n"
-    assert "exactly once" in run("ops/release-notes", "Unreleased")
+    assert "exactly once" in run("ops/release-notes", VERSION)
 
 
 def test_a_version_without_an_entry_is_not_released() -> None:

@@ -37,7 +37,9 @@ def worker(tmp_path: Path, store: CountStore, kafka: None) -> Iterator[tuple[Pro
 def test_a_worker_tells_what_its_children_count(worker: tuple[Process, str]) -> None:
     _, url = worker
 
-    wait_until(lambda: "tally_published_ids_total 3.0" in told(url), "the flush of the start is told")
+    wait_until(
+        lambda: 'tally_published_ids_total{counter=""} 3.0' in told(url), "the flush of the start is told"
+    )
     assert "tally_redis_up 1.0" in told(url)
 
 

@@ -209,7 +209,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
         servers.redis.connect() as client,
     ):
         wait_until(
-            lambda: httpx.get(f"{url}/readyz").json() == {"status": "ok", "problems": []},
+            lambda: httpx.get(f"{url}/readyz").json()["problems"] == [],
             "web reaches Redis and Kafka",
         )
         with receiving(ok, RECEIVER) as receiver:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+from typing import cast
 
 import httpx
 import pytest
@@ -20,12 +22,12 @@ from embedded.ports import free_port
 from project.celery import app
 from tests.support.certificates import Authority
 from tests.support.checker import Calls, verify
-from tests.support.endpoint import ok, receiving
+from tests.support.endpoint import Receiver, ok, receiving
 from tests.support.load import Load, kill_with_calls
 from tests.support.nginx import Nginx
 from tests.support.postgres import Postgres, running
 from tests.support.processes import Process, ServerProcess, run, tally, wait_until
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import Alertmanager, Prometheus, dashboard_queries
 from tests.support.reset import new_topics
 from tests.support.web import manage, metric
 
@@ -34,6 +36,9 @@ WEBS = {"web-1": "web", "web-2": "web"}
 WORKERS = {"flush-1": "worker", "flush-2": "worker", "callbacks": "callbacks"}
 BEATS = {"beat-1": "beat", "beat-2": "beat"}
 READY = " ready."
+SCRAPED = "flush-1"
+"""The worker whose metrics are read as well."""
+
 ALERT = "TallyRedisDown"
 REFUSED = "Connection refused"
 CLIENTS = 3
@@ -55,6 +60,7 @@ class Topology:
         self._store = store
         self.postgres = postgres
         self.ports = {name: free_port() for name in WEBS}
+        self.worker_metrics = free_port()
         self.receiver = free_port()
         allowed = f"127.0.0.1:{self.receiver}"
         self._env = {"DATABASE_URL": postgres.url, "CALLBACK_ALLOWED_HOSTS": allowed}
@@ -67,7 +73,10 @@ class Topology:
         authority = Authority(home / "tls")
         self.tls = ssl.create_default_context(cafile=authority.ca.certificate)
         self.nginx = Nginx(home / "nginx", self.ports, authority.sign("tally"))
-        self.prometheus = Prometheus(home / "prometheus", self.ports.values())
+        self.alerts = free_port()
+        self.alertmanager = Alertmanager(home / "alertmanager", f"http://127.0.0.1:{self.alerts}/")
+        scraped = [*self.ports.values(), self.worker_metrics]
+        self.prometheus = Prometheus(home / "prometheus", scraped, self.alertmanager.port)
         self.calls = Calls()
 
     def _program(self, name: str, program: str, *options: str) -> Process:
@@ -75,12 +84,13 @@ class Topology:
         (folder / "metrics").mkdir(parents=True)
         env = self._env | {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         env |= {"PORT": str(self.ports[name])} if name in self.ports else {}
+        env |= {"METRICS_PORT": str(self.worker_metrics)} if name == SCRAPED else {}
         return tally(program, *options, log=folder / "log", env=env)
 
     @property
     def processes(self) -> list[Process]:
         programs = self.webs | self.workers | self.beats
-        return [*programs.values(), self.nginx, self.prometheus]
+        return [*programs.values(), self.nginx, self.prometheus, self.alertmanager]
 
     def load(self) -> Load:
         """Callers that come through nginx."""
@@ -111,12 +121,27 @@ class Topology:
     def _accepted(self, name: str) -> float:
         return metric(f"http://127.0.0.1:{self.ports[name]}", "tally_accepted_calls_total")
 
+    def keep_workers(self) -> None:
+        """Start those that have ended, as what supervises them would.
+
+        One that loses Redis with a message in hand ends with an error of kombu's.
+        """
+        for name, worker in self.workers.items():
+            if not worker.is_running():
+                starts = worker.output.count(READY)
+                worker.start()
+                self._wait_worker(name, starts)
+
     def restart_worker(self, name: str) -> None:
         """Stop it, and go on when it is at work again."""
         worker = self.workers[name]
         starts = worker.output.count(READY)
         assert worker.stop() == 0
         worker.start()
+        self._wait_worker(name, starts)
+
+    def _wait_worker(self, name: str, starts: int) -> None:
+        worker = self.workers[name]
         wait_until(lambda: worker.output.count(READY) > starts, f"{name} is ready, see {worker.log}")
 
     def end_minute(self) -> None:
@@ -232,3 +257,47 @@ def test_an_alert_fires_and_clears(topology: Topology, valkey_process: ServerPro
     finally:
         valkey_process.start()
     wait_until(lambda: ALERT not in topology.prometheus.firing(), f"{ALERT} clears", 120)
+
+
+def test_an_alert_of_a_stopped_worker_arrives_and_is_resolved(topology: Topology) -> None:
+    topology.keep_workers()
+    worker = topology.workers[SCRAPED]
+    with receiving(ok, topology.alerts) as receiver:
+        wait_until(lambda: topology.prometheus.targets_up() == len(WEBS) + 1, "it is scraped")
+        worker.send(SIGSTOP)
+        try:
+            alert = arrived(receiver, "firing")
+        finally:
+            worker.send(SIGCONT)
+        assert alert["labels"]["instance"] == f"127.0.0.1:{topology.worker_metrics}"
+        assert alert["annotations"]["runbook_url"].endswith("/docs/operations.md#tallytargetdown")
+        arrived(receiver, "resolved")
+
+
+def arrived(receiver: Receiver, status: str) -> dict[str, dict[str, str]]:
+    """The alert of a target that is down, once it is there with this status."""
+    while True:
+        _, _, message = receiver.got.get(timeout=120)
+        assert isinstance(message, dict)
+        for alert in message["alerts"]:
+            if (alert["labels"]["alertname"], alert["status"]) == ("TallyTargetDown", status):
+                return cast("dict[str, dict[str, str]]", alert)
+
+
+def test_every_panel_of_the_dashboard_has_data(topology: Topology) -> None:
+    """But for the alerts: none may fire. Those of event mode have a partition that was just begun."""
+    topology.keep_workers()
+    queries = [query for query in dashboard_queries() if "ALERTS" not in query]
+    with connect() as client, topology.load() as load:
+        store = CountStore(client)
+        store.progress().begin(0, 0)
+        try:
+            load.wait_for(CALLS)
+            app.send_task(FLUSH)
+            wait_until(
+                lambda: not [query for query in queries if not topology.prometheus.has_data(query)],
+                "all have data",
+                120,
+            )
+        finally:
+            store.forget_events()

@@ -1,4 +1,4 @@
-"""`manage.py audit_minutes` and `replay`: any minute can be counted again from its events."""
+"""`tally audit_minutes` and `replay`: any minute can be counted again from its events."""
 
 import json
 import time
@@ -49,7 +49,7 @@ def test_minutes_that_were_published_as_they_were_accepted_show_no_difference(
     store: CountStore, first: Minute
 ) -> None:
     publish(store)
-    status, text = audit(f"--from={first}", f"--to={first + MINUTES - 1}")
+    status, text = audit(f"--since={first}", f"--until={first + MINUTES - 1}")
     assert (status, text.strip()) == (0, f"{first} to {first + 3}: 4 minutes, no difference.")
     assert audit(str(first + 2))[0] == 0
 
@@ -62,7 +62,7 @@ def test_a_planted_difference_is_found(store: CountStore, valkey: redis.Redis, f
     valkey.hincrby(f"tally:stats:{first + 2}", "unique", 1)
     valkey.hincrby(f"tally:stats:{first + 2}", "total", 1)
     publish(store)
-    status, text = audit(f"--from={first}", f"--to={first + MINUTES - 1}", "--json")
+    status, text = audit(f"--since={first}", f"--until={first + MINUTES - 1}", "--json")
     assert status == 1
     found = {(each["minute"], each["what"]): each for each in json.loads(text)["differences"]}
     assert found.keys() == {
@@ -112,7 +112,7 @@ def test_a_replay_publishes_the_same_elsewhere_once(store: CountStore, first: Mi
     prefix = f"again-{time.time_ns()}-"
     replay(str(first), "--prefix", prefix)
     for _ in range(2):
-        replay(f"--from={first}", f"--to={last}", "--prefix", prefix)
+        replay(f"--since={first}", f"--until={last}", "--prefix", prefix)
     for topic in (UNIQUE_COUNTS, ID_COUNTS):
         wait_for_markers(f"{prefix}{topic}")
         assert values(f"{prefix}{topic}") == values(topic)

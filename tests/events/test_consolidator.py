@@ -11,6 +11,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 from redis.exceptions import RedisError, ResponseError
 
+from counter.ids import Id
 from counter.minute import Minute
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
@@ -41,7 +42,7 @@ def first() -> Minute:
     return Minute.at(time.time()) - 30
 
 
-def counts(store: CountStore, minute: Minute) -> dict[int, int]:
+def counts(store: CountStore, minute: Minute) -> dict[Id, int]:
     return dict(count for chunk in store.counts(minute) for count in chunk)
 
 
@@ -426,6 +427,26 @@ def test_what_the_group_says_of_its_offsets_is_of_no_account(
     topic.forget(group(store.identity()))
     topic.count(valkey)
     assert counts(store, first) == dict.fromkeys(range(1, 6), 1)
+
+
+def test_a_consumer_that_hears_nothing_is_made_anew(
+    topic: Requests,
+    store: CountStore,
+    valkey: redis.Redis,
+    first: Minute,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its client may have lost its way in a restart of Kafka, and would never say so."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr("tasks.events.consolidator.SILENT_SECONDS", 1.0)
+    with consolidating():
+        topic.append(0, at(first), *range(100))
+        topic.wait_counted(valkey)
+        wait_until(lambda: caplog.text.count("reading anew") >= 2, "it reads anew")
+        topic.append(0, at(first), *range(100))
+        topic.wait_counted(valkey)
+    assert store.stats([first]) == [Stats(100, 200)]
 
 
 @pytest.mark.parametrize("who", ["valkey_process", "kafka_process"])

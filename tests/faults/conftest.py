@@ -66,6 +66,14 @@ def worker(worker_process: Worker) -> Worker:
 
 
 @pytest.fixture
+def kafka(worker_process: Worker) -> None:
+    """A Kafka with new, empty topics, to which no worker of an earlier test comes back."""
+    if worker_process.is_running():
+        worker_process.kill()
+    new_topics()
+
+
+@pytest.fixture
 def own_valkey(settings: Settings, tmp_path: Path) -> Iterator[ServerProcess]:
     """A Valkey of the test alone, where calls and flushes of this process go.
 

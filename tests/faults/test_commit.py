@@ -102,7 +102,8 @@ def test_a_lost_response_of_one_connection_is_asked_for_again(tally: Tally, prox
 
     proxy.rule = rule
     Flush(tally.store).run()
-    assert seen == ["request", "cut", "request"]
+    assert seen[:3] == ["request", "cut", "request"]
+    assert set(seen[3:]) <= {"request"}, "asked again while the first commit is still under way"
     tally.verify()
 
 

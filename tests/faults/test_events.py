@@ -35,7 +35,8 @@ from tests.support.reset import new_topics
 
 IDS = 500
 PARTITIONS = 3
-
+PACE_SECONDS = 0.02
+"""Between two times fifty calls: a slow machine must be able to count them, or its backlog grows."""
 
 # It repeats until each event is there, and each is there once: so the outcome of all is known.
 PRODUCER: dict[str, str | int | float | bool] = {
@@ -53,17 +54,18 @@ class Callers(threading.Thread):
         self.first = self.minute = minute
         self.calls = Calls()
         self.partitions = PARTITIONS
-        self.running = True
+        self._stopped = threading.Event()
         self._random = random.Random(1)
         self._lock = threading.Lock()
         self._producer = Producer(client_config() | PRODUCER)
 
     def run(self) -> None:
-        while self.running:
+        while not self._stopped.is_set():
             with self._lock:
                 for _ in range(50):
                     self._call(self._random.randrange(IDS))
-            self._producer.poll(0.005)
+            self._producer.poll(0)
+            self._stopped.wait(PACE_SECONDS)
 
     def end_minute(self) -> None:
         """Every partition has a marker of the next one."""
@@ -80,8 +82,12 @@ class Callers(threading.Thread):
             self._producer = Producer(client_config() | PRODUCER)
             self.partitions += 1
 
+    def end(self) -> None:
+        """Call no more."""
+        self._stopped.set()
+
     def stop(self) -> None:
-        self.running = False
+        self.end()
         self.join()
         self._producer.flush()
         self.end_minute()
@@ -154,7 +160,7 @@ class EventTally:
 
         wait_until(is_settled, f"{last} is published")
         verify(self.callers.calls, self.valkey)
-        status, text = audit(f"--from={self.callers.first}", f"--to={last}")
+        status, text = audit(f"--since={self.callers.first}", f"--until={last}")
         assert status == 0, text
 
     def _counted(self) -> int:
@@ -175,7 +181,7 @@ def events(
     with ExitStack() as stack:
         tally = EventTally(stack, valkey, topic)
         tally.callers.start()
-        stack.callback(lambda: setattr(tally.callers, "running", False))
+        stack.callback(tally.callers.end)
         tally.wait_progress()
         yield tally
 

@@ -70,5 +70,5 @@ def test_a_master_is_killed_while_events_are_counted(cluster: ValkeyCluster) -> 
     wait_until(is_published, "all minutes are published")
     with closing(connect()) as client:
         verify(calls, client)
-    status, text = audit(f"--from={first}", f"--to={first + MINUTES - 1}")
+    status, text = audit(f"--since={first}", f"--until={first + MINUTES - 1}")
     assert status == 0, text

@@ -23,7 +23,7 @@ CALLS = {
     "3.last": ["TIME", "pipeline", "get_watermark_offsets", "assign", "poll", "GET"],
     "4.raise": ["SMEMBERS", "EVALSHA"],
     "5.leftovers": ["pipeline"],
-    "6.closed": ["TIME", "pipeline"],
+    "6.closed": ["TIME", "pipeline", "get_watermark_offsets", "assign", "poll"],
     "6a.seal": ["SMEMBERS", "EVALSHA", "pipeline", "HINCRBY"],
     "6b.begin": ["begin_transaction"],
     "6b.id_counts": ["LRANGE", "MGET", "produce", "EVALSHA"],

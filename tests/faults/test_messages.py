@@ -6,6 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from counter.accepting.callback_queue import UNACKNOWLEDGED
+from counter.minute import Minute
+from counter.store.keys import WHOLE
 from counter.task_names import FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.faults.tally import Tally, Worker
@@ -88,4 +91,22 @@ def test_an_emptied_broker_takes_messages_again(tally: Tally, worker: Worker) ->
         tally.valkey.delete(key)
     tally.end_two_minutes()
     tally.flush()
+    tally.verify()
+
+
+def test_publishing_goes_on_soon_after_a_repair(tally: Tally, worker: Worker) -> None:
+    """By the message that found it halted: no other one is sent."""
+    wait_until(
+        lambda: not (tally.valkey.llen(FLUSH_QUEUE) or tally.valkey.hlen(UNACKNOWLEDGED)),
+        "the worker has done what it sent itself",
+    )
+    tally.end_two_minutes()
+    stats = WHOLE.stats(Minute.parse(tally.log[0][0]))
+    tally.valkey.hincrby(stats, "unique", 1)
+    tally.send_flush()
+    wait_until(tally.store.halted, "publishing has stopped")
+    assert tally.store.settled() is None
+    tally.valkey.hincrby(stats, "unique", -1)
+    tally.wait_settled()
+    assert not tally.store.halted()
     tally.verify()

@@ -34,8 +34,8 @@ async def test_no_call_is_answered_before_redis_has_answered(own_valkey: ServerP
         answered, _ = await asyncio.wait(calls, timeout=SECONDS)
     finally:
         own_valkey.send(SIGCONT)
+        await batcher.stop()
     assert [call.result() for call in answered] == [None] * len(CALLS)
-    await batcher.stop()
     with connect() as client:
         verify_waiting(Calls(ok=Counter([0]), unknown=Counter(CALLS)), client)
 

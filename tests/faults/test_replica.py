@@ -145,10 +145,13 @@ def test_without_the_replica_the_number_of_buckets_stays(pair: Pair) -> None:
             wait_until(is_spread, "the buckets are open")
 
 
-def test_without_the_replica_it_is_not_decided_where_the_log_begins(pair: Pair) -> None:
+def test_without_the_replica_it_is_not_decided_where_the_log_begins(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sealed minutes, an empty topic, and no word of where to begin would stop publishing for good."""
     store = CountStore(connect())
     minute = Minute.at(store.now())
+    monkeypatch.setattr(CountStore, "identify", lambda _: "")  # which had the replica still
     with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
         store.begin_at(minute)
 
@@ -168,6 +171,14 @@ def is_named(store: CountStore) -> bool:
     with suppress(redis.TimeoutError):  # the replica has to catch up first
         return bool(store.identify())
     return False
+
+
+def test_without_the_replica_a_seal_is_not_relied_on(pair: Pair) -> None:
+    """The minute's last batch would be published, and may be lost by a failover."""
+    store = CountStore(connect())
+    minute = SyncWriter(connect_for_accept()).record([1]).minute
+    with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
+        store.seal(minute)
 
 
 @pytest.mark.django_db

@@ -45,7 +45,7 @@ def flush_to_the_end(tally: Tally) -> None:
 def test_leader_and_coordinator_are_killed(
     cluster: KafkaCluster, store: CountStore, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    tally = Tally(store._redis, store)
+    tally = Tally(store.client, store)
     tally.end_two_minutes()
     flush_to_the_end(tally)
     for topic in (UNIQUE_COUNTS, COORDINATOR):

@@ -1,20 +1,26 @@
 """The topics are deleted: a worker stops, says why, and accepting goes on."""
 
-from confluent_kafka.admin import AdminClient
-from django.conf import settings
+import pytest
 
-from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
+from tasks.kafka.topics import create_topics
+from tasks.publishing.published_log import NoTopic, PublishedLog
 from tests.faults.tally import Tally, Worker
 from tests.support.processes import wait_until
+from tests.support.reset import delete_topics
+
+
+def test_a_topic_that_is_gone_is_no_kafka_that_is_away(kafka: None) -> None:
+    """Else whoever reads would try again for ever, and nobody would hear why."""
+    delete_topics()
+    with PublishedLog() as log, pytest.raises(NoTopic, match=r"tally create_topics"):
+        log.last()
+    create_topics()
 
 
 def test_deleted_topics_stop_the_flush_until_an_operator_has_spoken(tally: Tally, worker: Worker) -> None:
     tally.end_two_minutes()
     tally.flush()
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    for future in admin.delete_topics([UNIQUE_COUNTS, ID_COUNTS]).values():
-        future.result()
-    wait_until(lambda: not {UNIQUE_COUNTS, ID_COUNTS} & set(admin.list_topics().topics), "they are gone")
+    delete_topics()
     tally.end_two_minutes()
     before = tally.counts()
     tally.send_flush()

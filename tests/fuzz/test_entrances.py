@@ -9,13 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.test import override_settings
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from counter.accepting.accept_call import PATH
+from counter.counters import DEFAULT
 from counter.store.clients import connect
 from counter.store.pending import PendingMinutes
 from project.log_bounds import MAX_LINE
+from tests.fuzz import corpus
 from tests.fuzz.wire import agree, ask, exchange
 from tests.support.processes import HOME, ServerProcess
 from tests.support.reset import empty
@@ -33,6 +36,13 @@ bits = st.sampled_from(
         b"%31",
         b"%d9%a1",
         b"+7",
+        b"counter=",
+        b"counter=clicks",
+        b"counter=%63licks&id=",
+        b"id=3f9a",
+        b"id=%C3%A4",
+        b"%00",
+        b"%20",
         b"#",
         b";",
         b"\xd9\xa1",
@@ -46,25 +56,35 @@ queries = st.binary(max_size=60) | st.lists(bits | st.binary(max_size=3), max_si
 
 @pytest.fixture(scope="module")
 def ports(valkey_process: ServerProcess) -> Iterator[list[int]]:
-    """Of a web server for each lane."""
+    """Of a web server for each lane, with a named counter."""
     with ExitStack() as stack, connect() as client:
         empty(client)
-        urls = [stack.enter_context(serving(lane, log=f"fuzz-{lane}.log")) for lane in LANES]
+        stack.enter_context(override_settings(COUNTERS=("clicks",)))
+        urls = [
+            stack.enter_context(serving(lane, log=f"fuzz-{lane}.log", COUNTERS="clicks")) for lane in LANES
+        ]
         yield [urlsplit(url).port or 0 for url in urls]
 
 
 def counted() -> int:
     with connect() as client:
-        return sum(minute.total for minute in PendingMinutes(client).list())
+        minutes = (PendingMinutes(client, counter).list() for counter in (DEFAULT, "clicks"))
+        return sum(minute.total for of in minutes for minute in of)
 
 
-@example(b"id=1&" + ENDPOINT + b"&x=\xd9\xa1")
-@example(b"id=1&" + ENDPOINT + b"&x=\xff")
-@example(b"id=\xd9\xa1")
-@example(b"id=1&x=%\xd9")
+@pytest.mark.parametrize("query", corpus.queries())
+def test_both_lanes_read_what_was_odd_once_alike(ports: list[int], query: bytes) -> None:
+    check_alike(ports, query)
+
+
 @given(queries)
 def test_both_lanes_read_a_query_alike(ports: list[int], query: bytes) -> None:
     query = query.replace(b"\r", b"").replace(b"\n", b"").replace(b" ", b"")  # which end a request line
+    corpus.keep(query)
+    check_alike(ports, query)
+
+
+def check_alike(ports: list[int], query: bytes) -> None:
     before = counted()
     answers = [ask(port, each) for port in ports for each in (query, query + b"&" + ENDPOINT)]
     assert agree(answers[::2], query)

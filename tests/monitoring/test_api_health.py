@@ -11,11 +11,13 @@ from counter.monitoring.health import Watch
 from counter.store.counts import CountStore
 from tests.support.directives import configured, used_memory
 from tests.support.processes import ServerProcess, wait_until
+from tests.support.reset import new_topics
 from tests.support.web import serving
 
 
 @pytest.fixture(scope="module")
 def url(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Iterator[str]:
+    new_topics()
     with serving("web") as url:
         yield url
 

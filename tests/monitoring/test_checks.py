@@ -38,10 +38,18 @@ def found(**options: list[str]) -> set[str]:
         ("CELERY_BROKER_URL", "redis+cluster://a:6379,b:6379", "tally.E006"),
         ("CELERY_BROKER_URL", "redis://tally:a/b@localhost", "tally.E006"),
         ("ACCEPT_REPLICAS", -1, "tally.E005"),
+        ("ID_COUNTS_RETENTION_DAYS", -1, "tally.E008"),
         ("KAFKA_TOPIC_PREFIX", "staging/", "tally.E007"),
         ("KAFKA_TOPIC_PREFIX", "täglich-", "tally.E007"),
         ("KAFKA_TOPIC_PREFIX", "staging-\n", "tally.E007"),
         ("KAFKA_TOPIC_PREFIX", "a" * 201, "tally.E007"),
+        ("COUNTERS", ("clicks", "in stalls"), "tally.E013"),
+        ("COUNTERS", ("clicks", "clicks"), "tally.E013"),
+        ("COUNTERS", ("202611230801",), "tally.E013"),
+        ("COUNTERS", ("a:b",), "tally.E013"),
+        ("COUNTERS", ("klicks\n",), "tally.E013"),
+        ("COUNTERS", ("a" * 64,), "tally.E013"),
+        ("COUNTERS", tuple(f"a{n}" for n in range(101)), "tally.E013"),
     ],
 )
 def test_a_wrong_setting_is_found(settings: Settings, name: str, value: object, id: str) -> None:

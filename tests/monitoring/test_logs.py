@@ -94,8 +94,10 @@ def test_a_flush_logs_one_line_a_minute(system: System) -> None:
     wait_until(lambda: len(system.worker_says("published")) >= 2, "both minutes are published")
     said = system.worker_says("published")
     assert [line["minute"] for line in said] == [str(minute) for minute in minutes]
-    for offset, line in enumerate(said):
-        assert (line["unique"], line["total"], line["attempt"], line["offset"]) == (2, 3, 1, offset)
+    # A commit takes an offset as well, and a tick of beat's may have come between the two.
+    assert [line["offset"] for line in said] in ([0, 1], [0, 2])
+    for line in said:
+        assert (line["unique"], line["total"], line["attempt"]) == (2, 3, 1)
         assert line["lag"] == 0  # it is published before the clock says that it is over
         assert line["logger"] == "tasks.publishing.announcement"
         assert line["task_id"]

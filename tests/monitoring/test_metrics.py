@@ -24,10 +24,10 @@ from tests.support.flushing import accept, next_minute, publish_one
 from tests.support.flushing import run as run_flush
 from tests.support.needs import program
 from tests.support.processes import HOME, ROOT, Process, ServerProcess, run, wait_until
+from tests.support.prometheus import DASHBOARD, RULES, dashboard_queries
 from tests.support.web import serving
 
-RULES = ROOT / "ops" / "prometheus" / "tally.rules.yml"
-DASHBOARD = ROOT / "ops" / "grafana" / "tally.json"
+RUNBOOK = "https://github.com/example/tally/blob/main/docs/operations.md"
 RULE_TESTS = RULES.with_name("tally.rules.test.yml")
 
 
@@ -138,13 +138,6 @@ def alert_queries() -> list[str]:
     return [rule["expr"] for rule in group["rules"]]
 
 
-def dashboard_queries() -> list[str]:
-    """As Prometheus is sent them."""
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    queries = [target["expr"] for panel in panels for target in panel.get("targets", [])]
-    return [query.replace("$__rate_interval", "1m") for query in queries]
-
-
 @pytest.mark.django_db
 @pytest.mark.usefixtures("kafka")
 def test_alerts_and_dashboard_ask_only_for_what_a_scrape_has(store: CountStore) -> None:
@@ -162,6 +155,19 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     promtool("check", "rules", str(file))
+
+
+def test_the_dashboard_is_imported_without_editing() -> None:
+    """Its source is a variable, and so are the instances that each of its panels shows."""
+    board = json.loads(DASHBOARD.read_text())
+    source, instance = board["templating"]["list"]
+    assert (source["name"], source["type"]) == ("datasource", "datasource")
+    for panel in [*board["panels"], instance]:
+        assert panel.get("type") == "row" or panel["datasource"]["uid"] == "${datasource}"
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            assert target["datasource"]["uid"] == "${datasource}"
+            assert target["expr"].count("instance=~") == len(re.findall(r"\btally_", target["expr"]))
 
 
 def test_the_panels_fill_the_dashboard_without_overlap() -> None:
@@ -193,7 +199,7 @@ def test_every_alert_has_its_section() -> None:
         name for name in sections if name.startswith("Tally")
     }
     for rule in group["rules"]:
-        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"{RUNBOOK}#{rule['alert'].lower()}"
 
 
 def test_the_alerts_fire_and_clear() -> None:

@@ -8,6 +8,7 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
+from counter.ids import Id
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.sinks.redis.sync_writer import SyncWriter
@@ -170,7 +171,7 @@ def test_verify_adopts_nothing_into_a_minute_that_is_sealed_meanwhile(
 def test_verify_is_right_while_calls_come_in(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, indexed = SyncWriter(connect_for_accept()), Orphans._indexed
 
-    def late(self: Orphans, bucket: Bucket, minute: Minute) -> list[int]:
+    def late(self: Orphans, bucket: Bucket, minute: Minute) -> list[Id]:
         known = list(indexed(self, bucket, minute))
         recorder.record(range(1000, 1100))
         return known

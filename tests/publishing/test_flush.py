@@ -20,8 +20,7 @@ from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.rebucketing import spread_over
 from tasks.kafka.errors import KafkaAway
-from tasks.publishing import flush as flush_module
-from tasks.publishing import history
+from tasks.publishing import history, rows
 from tasks.publishing.checkpoint import Halt
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
@@ -118,7 +117,7 @@ def test_an_old_backup_in_which_a_published_minute_is_open_is_settled(
 def test_publishes_a_backlog_in_order_and_in_few_transactions(
     store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flush_module, "MAX_IDS", 10)
+    monkeypatch.setattr(rows, "MAX_IDS", 10)
     minutes = []
     for n in range(9):
         minutes.append(accept(store, *range(4)))
@@ -266,8 +265,8 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
     publish_one(store)
     accept(store, 1)
     store.override(store.sealed() or Minute(0))
-    store._redis.delete(keys.FIRST)
-    store._redis.set(WHOLE.settled, str((store.sealed() or Minute(0)) + 1))
+    store.client.delete(keys.FIRST)
+    store.client.set(WHOLE.settled, str((store.sealed() or Minute(0)) + 1))
     with pytest.raises(Halt, match="was in it already"):
         run(store)
 

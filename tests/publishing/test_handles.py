@@ -54,7 +54,7 @@ def test_what_counts_again_leaves_no_client_when_it_fails(
     before = clients()
     with pytest.raises(CannotTell, match="is not over yet") as failure:
         count_again(first)
-    assert clients() == before, f"though there still is {failure.value}"
+    assert clients() <= before, f"though there still is {failure.value}"
 
 
 @pytest.mark.usefixtures("kafka")
@@ -77,4 +77,4 @@ def test_a_transaction_that_comes_to_nothing_leaves_no_client(
         finally:
             kafka_process.send(SIGCONT)
     del transaction
-    wait_until(lambda: clients() == before, "its client is gone")
+    wait_until(lambda: clients() <= before, "its client is gone")  # one of another test may go as well

@@ -283,7 +283,7 @@ def test_late_calls_never_come_into_a_sealed_minute(first: System, monkeypatch: 
     minute = first.end_minute()
     present, homes = late._present, iter([minute])
     monkeypatch.setattr(late, "_present", lambda store: next(homes, None) or present(store))
-    late.carry(first.client, [minute])
+    late.carry(first.client, [minute], first.store.buckets)
     assert first.waiting() == Counter({1: 1, 2: 2})
     assert minute not in first.store.pending()
 
@@ -291,7 +291,7 @@ def test_late_calls_never_come_into_a_sealed_minute(first: System, monkeypatch: 
 def test_calls_of_a_minute_that_is_not_sealed_are_not_late(first: System) -> None:
     minute = first.accept(1)
     with pytest.raises(ResponseError, match="NOTSEALED"):
-        late.carry(first.client, [minute])
+        late.carry(first.client, [minute], first.store.buckets)
     assert first.waiting() == Counter({1: 1})
 
 

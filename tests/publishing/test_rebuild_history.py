@@ -1,4 +1,4 @@
-"""`manage.py rebuild_history`: the history from the topic alone."""
+"""`tally rebuild_history`: the history from the topic alone."""
 
 import time
 from typing import Any
@@ -37,7 +37,7 @@ def test_a_lost_history_is_made_again(
     assert list(PublishedMinute.objects.values()) == [row | {"attempts": 0} for row in rows]
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"2 minutes, up to {rows[-2]['minute']}"
-    assert said[-1] == "The history has all 5 minutes of the topic."
+    assert said[-1] == "The history has all of the topic: 5 minutes."
 
 
 def test_a_slow_database_is_no_broker_that_is_away(
@@ -65,7 +65,7 @@ def test_what_is_there_is_put_right_and_attempts_stay(store: CountStore) -> None
 
 def test_an_empty_topic_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("rebuild_history")
-    assert "all 0 minutes" in capsys.readouterr().out
+    assert "all of the topic: 0 minutes" in capsys.readouterr().out
 
 
 def test_a_foreign_record_ends_it_with_a_line(store: CountStore) -> None:

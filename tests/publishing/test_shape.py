@@ -191,7 +191,7 @@ def test_three_partitions_halt_until_an_operator_agrees(admin: AdminClient, stor
     assert unique_counts() == []
     assert facts("keep_partitions", "--yes") == {"partitions": 3}
     assert len(run(store)) == 3
-    verify(calls, store._redis)
+    verify(calls, store.client)
     enlarge(admin, UNIQUE_COUNTS, 4)
     next_minute_of(store, calls)
     with pytest.raises(Halt, match="has 4 partitions instead of one"):
@@ -251,7 +251,7 @@ def test_a_topic_that_is_enlarged_while_a_minute_is_published_has_it_once(
     command("keep_partitions", "--yes")
     run(store)
     assert len(unique_counts()) == 8
-    verify(calls, store._redis)
+    verify(calls, store.client)
 
 
 def test_partitions_with_records_of_others_are_not_agreed_to(admin: AdminClient, store: CountStore) -> None:

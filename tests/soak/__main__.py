@@ -14,12 +14,14 @@ import signal
 import sys
 import time
 
+os.environ["COUNTERS"] = "clicks,installs"
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"  # also below a test, whose servers are not ours
 
 import django
 
 django.setup()
 
+from counter.counters import counters  # noqa: E402
 from counter.minute import Minute  # noqa: E402
 from counter.mode import is_event_mode  # noqa: E402
 from counter.store.clients import connect  # noqa: E402  (needs Django's settings)
@@ -62,7 +64,7 @@ def soak(servers: Servers, seconds: float, seed: int) -> None:
     """Raises AssertionError when a promise was broken, saying which."""
     with rival(servers.env) as other, running_stack(servers) as stack:
         nemesis = Nemesis(stack, other, seed)
-        with Load(stack.url, CLIENTS, seed=seed) as load:
+        with Load(stack.url, CLIENTS, seed=seed, counters=counters()) as load:
             try:
                 torment(stack, nemesis, load, seconds)
             finally:
@@ -88,7 +90,7 @@ def torment(stack: Stack, nemesis: Nemesis, load: Load, seconds: float) -> None:
 def show(seconds: float, nemesis: Nemesis, load: Load) -> None:
     """The live line."""
     calls, faults = load.calls, nemesis.faults
-    line = f"{seconds:5.0f} s  {calls.ok.total():>8} ok  {calls.unknown.total():>6} unknown"
+    line = f"{seconds:5.0f} s  {calls.total('ok'):>8} ok  {calls.total('unknown'):>6} unknown"
     print(f"{line}  {faults.total():>4} faults", end="\r" if sys.stdout.isatty() else "\n", flush=True)
 
 
@@ -117,7 +119,7 @@ def judge(stack: Stack, nemesis: Nemesis, load: Load) -> None:
     for name, count in sorted(nemesis.faults.items()):
         print(f"{count:5}  {name}")
     print(
-        f"{calls.ok.total()} calls acknowledged, {calls.unknown.total()} of unknown outcome,"
+        f"{calls.total('ok')} calls acknowledged, {calls.total('unknown')} of unknown outcome,"
         f" {len(seen.unique_counts)} minutes published, {nemesis.faults.total()} faults:"
         " nothing lost, nothing doubled"
     )

@@ -25,11 +25,11 @@ def audit_all(client: redis.Redis, first: Minute, last: Minute) -> None:
 
     Nothing else may be at work.
     """
-    status, text = audit(f"--from={first}", f"--to={last}")
+    status, text = audit(f"--since={first}", f"--until={last}")
     print(text, end="")
     assert status == 0
     planted = plant(client)
-    status, text = audit(f"--from={first}", f"--to={planted}")
+    status, text = audit(f"--since={first}", f"--until={planted}")
     print(f"one call too many in {planted}, on purpose:\n{text}", end="")
     assert status == 1
     assert "2 differences" in text

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.support.processes import BIN, START_SECONDS, Process, run, wait_until
 from tests.support.whole_system import PROGRAMS, Run, command_line
 
 CALLERS = 4
+PAUSE_SECONDS, BACK_OFF_SECONDS = 0.01, 0.05
 IDS = 500
 
 
@@ -53,13 +53,14 @@ class Traffic:
                 except httpx.HTTPError:
                     is_ok = False
                 (calls.ok if is_ok else calls.unknown)[id] += 1
-                if not is_ok:
-                    self._stop.wait(0.05)
+                self._stop.wait(PAUSE_SECONDS if is_ok else BACK_OFF_SECONDS)
 
     @property
     def calls(self) -> Calls:
-        ok = sum((calls.ok for calls in self._calls), Counter[int]())
-        return Calls(ok, sum((calls.unknown for calls in self._calls), Counter[int]()))
+        calls = Calls()
+        for each in self._calls:
+            calls.update(each)
+        return calls
 
 
 @pytest.fixture

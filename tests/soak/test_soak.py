@@ -9,7 +9,11 @@ from tests.support.processes import ROOT
 
 
 @pytest.mark.parametrize(
-    "options", [["--seconds", "30"], ["--seconds", "20", "--cluster"]], ids=["one of each", "clusters"]
+    "options",
+    [
+        pytest.param(["--seconds", "20"], id="one of each"),
+        pytest.param(["--seconds", "15", "--cluster"], id="clusters", marks=pytest.mark.slow),
+    ],
 )
 def test_nothing_is_lost_and_nothing_doubled_under_random_faults(options: list[str]) -> None:
     command = [sys.executable, "-m", "tests.soak", "--seed", "1", *options]

@@ -29,11 +29,11 @@ class Topic:
 
     def enlarge(self) -> None:
         """By one; not at all with Kafka away."""
-        with suppress(KafkaException):
+        with suppress(KafkaException, TimeoutError):
             if (wanted := self.partitions() + 1) <= MOST:
                 asked = [NewPartitions(self._name, wanted)]
                 self._admin.create_partitions(asked, operation_timeout=SECONDS)[self._name].result(SECONDS)
 
     def agree(self) -> None:
-        """What `manage.py keep_partitions` does. Raises KafkaException or RedisError."""
+        """What `tally keep_partitions` does. Raises KafkaException or RedisError."""
         self._store.keep_partitions(self.partitions())

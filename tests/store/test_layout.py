@@ -8,6 +8,7 @@ import redis
 from django.core.management import call_command
 from django.test import override_settings
 
+from counter.ids import Id
 from counter.minute import Minute
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
@@ -86,7 +87,7 @@ def test_a_change_that_was_broken_off_is_healed_by_another(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     old, new, write = recorder(1), recorder(16), rebucketing._write
-    ids: Counter[int] = Counter()
+    ids: Counter[Id] = Counter()
     old.record(range(100))
     ids.update(range(100))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.exceptions import ResponseError
 
+from counter.ids import Id
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import Accepted
 from counter.sinks.redis.write import SCRIPT, Batch, Writer
@@ -41,7 +42,7 @@ class Tally(RuleBasedStateMachine):
         self.writers = [Writer(bucket=self.buckets[number % len(self.buckets)]) for number in range(3)]
         self.under_way: dict[int, Batch] = {}
         self.counted: list[Batch] = []
-        self.counts: dict[Minute, Counter[int]] = {}
+        self.counts: dict[Minute, Counter[Id]] = {}
         self.sealed = self.published = EPOCH
         self.settlers: list[tuple[Minute, Iterator[int]]] = []
 
@@ -158,7 +159,7 @@ class Tally(RuleBasedStateMachine):
     def send(self, batch: Batch) -> Accepted | None:
         return batch.read(self.redis.eval(SCRIPT.text, len(batch.keys), *batch.keys, *batch.args))
 
-    def read(self, minute: Minute) -> list[tuple[int, int]]:
+    def read(self, minute: Minute) -> list[tuple[Id, int]]:
         return [count for chunk in self.store.counts(minute) for count in chunk]
 
 

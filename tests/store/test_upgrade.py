@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from counter.store.counts import CountStore
+from tasks.publishing import flush
 from tests.support.flushing import run
 from tests.support.reading import id_counts, unique_counts
 from tests.support.web import manage
@@ -25,7 +26,10 @@ SET tally:sealed 202601010000
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("kafka")
-def test_counts_that_wait_in_redis_are_published(valkey: redis.Redis, store: CountStore) -> None:
+def test_counts_that_wait_in_redis_are_published(
+    valkey: redis.Redis, store: CountStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flush, "BUDGET_SECONDS", 1)  # not all idle minutes since
     for line in WRITTEN.split("\n")[1:-1]:
         valkey.execute_command(*line.split())  # type: ignore[no-untyped-call]
     run(store)
@@ -45,4 +49,9 @@ def test_the_history_is_kept_through_the_migrations(tmp_path: Path) -> None:
     manage("migrate", "--verbosity=0", DATABASE_URL=database)
     with sqlite3.connect(file) as connection:
         rows = list(connection.execute("SELECT minute, total FROM counter_publishedminute"))
+        values = "'202601010001', 4, 5, '2026-01-01 00:02:00', 1.5, 0, 6, 1, '2026-01-01 00:01:00'"
+        # As the version before counters goes on to write, and to read.
+        connection.execute(f"INSERT INTO counter_publishedminute ({columns}, start) VALUES ({values})")
+        both = list(connection.execute("SELECT minute, counter, minute_of_key FROM counter_publishedminute"))
     assert rows == [("202601010000", 3)]
+    assert both == [(minute, "", minute) for minute in ("202601010000", "202601010001")]

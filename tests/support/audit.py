@@ -1,4 +1,4 @@
-"""`manage.py audit_minutes`, run in this process."""
+"""`tally audit_minutes`, run in this process."""
 
 from io import StringIO
 

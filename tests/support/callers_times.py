@@ -2,11 +2,11 @@
 
 import django
 
-import manage
+from tally import command
 
 if __name__ == "__main__":
     django.setup()
     from tests.support.requests_topic import trust_callers_times
 
     trust_callers_times()
-    manage.main()
+    command.main()

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from signal import SIGCONT, SIGSTOP
 from types import TracebackType
@@ -13,6 +14,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from counter.accepting.accept_call import PATH
+from counter.counters import DEFAULT
+from counter.ids import Id
 from tests.support.checker import Calls
 from tests.support.processes import Process, wait_until
 
@@ -28,12 +31,19 @@ class Client(threading.Thread):
     """One caller, over one connection at a time; over a new one for each call with `headers` that say so."""
 
     def __init__(
-        self, url: str, seed: int, ids: int, tls: ssl.SSLContext | None, headers: dict[str, str]
+        self,
+        url: str,
+        seed: int,
+        ids: int,
+        counters: Sequence[str],
+        tls: ssl.SSLContext | None,
+        headers: dict[str, str],
     ) -> None:
         super().__init__(daemon=True)
         self._netloc = urlsplit(url).netloc
         self._random = random.Random(seed)
         self._ids = ids
+        self._counters = counters
         self._tls = tls
         self._headers = headers
         self.calls = Calls()
@@ -44,32 +54,35 @@ class Client(threading.Thread):
     def run(self) -> None:
         with closing(self._connection()) as connection:
             while self.running:
-                self._call(connection, self._random.randrange(self._ids))
+                self._call(connection, self._random.choice(self._counters), self._random.randrange(self._ids))
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._tls:
             return http.client.HTTPSConnection(self._netloc, timeout=TIMEOUT_SECONDS, context=self._tls)
         return http.client.HTTPConnection(self._netloc, timeout=TIMEOUT_SECONDS)
 
-    def _call(self, connection: http.client.HTTPConnection, id: int) -> None:
+    def _call(self, connection: http.client.HTTPConnection, counter: str, number: int) -> None:
+        id: Id = f"id-{number:x}" if counter else number
+        query = f"id={id}&counter={counter}" if counter else f"id={id}"
+        calls = self.calls.of(counter)
         try:
-            connection.request("GET", f"{PATH}?id={id}", headers=self._headers)
+            connection.request("GET", f"{PATH}?{query}", headers=self._headers)
             answer = connection.getresponse()
-            self._remember(id, answer.status, answer.read())
+            self._remember(calls, id, answer.status, answer.read())
         except ConnectionRefusedError:
             self.refused += 1  # nobody has heard of the call
             connection.close()
             time.sleep(PAUSE_SECONDS)
         except (OSError, http.client.HTTPException):
-            self.calls.unknown[id] += 1
+            calls.unknown[id] += 1
             connection.close()
             time.sleep(PAUSE_SECONDS)
 
-    def _remember(self, id: int, status: int, body: bytes) -> None:
+    def _remember(self, calls: Calls, id: Id, status: int, body: bytes) -> None:
         if (status, body) == (200, b"ok"):
-            self.calls.ok[id] += 1
+            calls.ok[id] += 1
         else:
-            self.calls.unknown[id] += 1
+            calls.unknown[id] += 1
             time.sleep(PAUSE_SECONDS)
             if (status, body) != (503, b"failed") and status not in NGINX_FAILURES:
                 self.wrong[status, body] += 1
@@ -84,10 +97,11 @@ class Load:
         clients: int = 4,
         ids: int = 500,
         seed: int = 0,
+        counters: Sequence[str] = (DEFAULT,),
         tls: ssl.SSLContext | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        self._clients = [Client(url, seed + n, ids, tls, headers or {}) for n in range(clients)]
+        self._clients = [Client(url, seed + n, ids, counters, tls, headers or {}) for n in range(clients)]
 
     def __enter__(self) -> Self:
         for client in self._clients:
@@ -108,14 +122,13 @@ class Load:
         calls = Calls()
         for client in self._clients:
             assert not client.wrong, f"answers that no caller should see: {client.wrong}"
-            calls.ok.update(client.calls.ok.copy())
-            calls.unknown.update(client.calls.unknown.copy())
+            calls.update(client.calls)
         return calls
 
     @property
     def acknowledged(self) -> int:
         """How many calls were answered `ok` so far."""
-        return sum(client.calls.ok.total() for client in self._clients)
+        return sum(client.calls.total("ok") for client in self._clients)
 
     @property
     def refused(self) -> int:

@@ -9,6 +9,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tests.support.processes import wait_until
 
@@ -50,32 +52,45 @@ def messages(topic: str) -> list[Message]:
 
 def wait_for_markers(topic: str) -> None:
     """Until no transaction is open: a commit is acknowledged before each partition has its marker."""
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
+    with AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS}) as admin:
+        partitions = admin.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
 
-    def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, partition): latest for partition in partitions}
-        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_SECONDS)
-        return {partition: future.result().offset for partition, future in futures.items()}
+        def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
+            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            asked = {TopicPartition(topic, partition): latest for partition in partitions}
+            futures = admin.list_offsets(asked, isolation_level=level, request_timeout=TIMEOUT_SECONDS)
+            return {partition: future.result().offset for partition, future in futures.items()}
 
-    wait_until(
-        lambda: ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED),
-        f"no transaction is open in {topic}",
-    )
+        wait_until(
+            lambda: ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED),
+            f"no transaction is open in {topic}",
+        )
 
 
 def read(topic: str) -> list[dict[str, Any]]:
     """Every committed value of the topic, whose key must fit."""
     found = [(key, json.loads(value)) for key, value in records(topic)]
-    name = "id" if topic == ID_COUNTS else "minute"
-    assert all(key.decode() == str(value[name]) for key, value in found)
+    assert all(key.decode() == _key(topic, value) for key, value in found)
     return [value for _, value in found]
 
 
-def unique_counts() -> list[tuple[str, int, int]]:
-    """(minute, unique, total) of every published minute, in order."""
-    return [(value["minute"], value["unique"], value["total"]) for value in read(UNIQUE_COUNTS)]
+def _key(topic: str, value: dict[str, Any]) -> str:
+    if topic == ID_COUNTS:
+        return str(value["id"])
+    return f"{value['counter']}:{value['minute']}" if "counter" in value else str(value["minute"])
+
+
+def rows() -> list[tuple[str, str, int, int]]:
+    """(minute, counter, unique, total) of every record of unique-counts, in order."""
+    return [
+        (value["minute"], value.get("counter", DEFAULT), value["unique"], value["total"])
+        for value in read(UNIQUE_COUNTS)
+    ]
+
+
+def unique_counts(counter: str = DEFAULT) -> list[tuple[str, int, int]]:
+    """(minute, unique, total) of every published minute of a counter, in order."""
+    return [(minute, unique, total) for minute, of, unique, total in rows() if of == counter]
 
 
 def writers() -> dict[str, str]:
@@ -87,16 +102,20 @@ def writers() -> dict[str, str]:
     return found
 
 
-def read_id_counts() -> list[tuple[str, int, int]]:
+def read_id_counts(counter: str = DEFAULT) -> list[tuple[str, Id, int]]:
     """(minute, id, count) of every record, in no particular order. Nothing may be at work meanwhile."""
     wait_for_markers(ID_COUNTS)
-    return [(value["minute"], value["id"], value["count"]) for value in read(ID_COUNTS)]
+    return [
+        (value["minute"], value["id"], value["count"])
+        for value in read(ID_COUNTS)
+        if value.get("counter", DEFAULT) == counter
+    ]
 
 
-def id_counts() -> dict[str, dict[int, int]]:
+def id_counts(counter: str = DEFAULT) -> dict[str, dict[Id, int]]:
     """minute -> id -> count; an id that stands twice in a minute is an error."""
-    counts: dict[str, dict[int, int]] = defaultdict(dict)
-    for minute, id, count in read_id_counts():
+    counts: dict[str, dict[Id, int]] = defaultdict(dict)
+    for minute, id, count in read_id_counts(counter):
         assert id not in counts[minute], f"published twice: {id} in {minute}"
         counts[minute][id] = count
     return dict(counts)

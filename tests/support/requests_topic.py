@@ -18,11 +18,14 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from counter.counters import DEFAULT
+from counter.ids import Id
 from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import TRUSTED_TIMES, event, marker
 from counter.minute import Minute
 from counter.store.clients import connect
 from counter.store.offsets import Position, Progress
+from counter.store.registry import registered
 from tasks.events.consolidator import Consolidator
 from tests.support.processes import wait_until
 
@@ -48,10 +51,10 @@ class Requests:
         self.partitions = partitions
         self._producer = _producer()
 
-    def append(self, partition: int, seconds: float, *ids: int) -> None:
+    def append(self, partition: int, seconds: float, *ids: Id, counter: str = DEFAULT) -> None:
         """Events at this Unix time."""
         for id in ids:
-            value, key = event(id)
+            value, key = event(id, counter)
             self._produce(partition, seconds, value, key)
         self._producer.flush()
 
@@ -121,6 +124,7 @@ class Requests:
         ends, progress = self.ends(), Progress(client)
 
         def is_counted() -> bool:
+            progress.know([DEFAULT, *registered(client)])
             positions = progress.positions()
             return all(
                 partition in positions and all(each.next >= end for each in positions[partition])

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
-from counter.kafka.client import REQUESTS
+from counter.kafka.client import REQUESTS, client_config
 from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
@@ -18,7 +18,8 @@ from tests.support.processes import wait_until
 def is_empty(client: redis.Redis) -> bool:
     """Whether nothing was written since then."""
     names = {name.decode() for name in client.scan_iter()}
-    return names <= {keys.BUCKETS, *(bucket.layout for bucket in CountStore(client).learn())}
+    known = {keys.BUCKETS, keys.COUNTERS, *(bucket.layout for bucket in CountStore(client).learn())}
+    return names <= known
 
 
 def empty(client: redis.Redis) -> None:
@@ -28,13 +29,17 @@ def empty(client: redis.Redis) -> None:
         spread_over(client, settings.REDIS_BUCKETS)
 
 
+def delete_topics() -> None:
+    """Have no topics."""
+    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
+    with AdminClient(client_config()) as admin:
+        for future in admin.delete_topics(list(topics)).values():
+            with suppress(KafkaException):  # there was none
+                future.result()
+        wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
+
+
 def new_topics() -> None:
     """Replace the topics by empty ones."""
-    admin = AdminClient({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS})
-    topics = {UNIQUE_COUNTS, ID_COUNTS, REQUESTS}
-    for future in admin.delete_topics(list(topics)).values():
-        with suppress(KafkaException):  # there was none
-            future.result()
-    wait_until(lambda: not topics & set(admin.list_topics().topics), "topics are gone")
+    delete_topics()
     wait_until(lambda: len(create_topics()) == 2, "topics are made")
-    wait_until(lambda: {UNIQUE_COUNTS, ID_COUNTS} <= set(admin.list_topics().topics), "topics are known")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 import redis
 
+from counter.ids import Id
 from counter.sinks import outcome
 from counter.sinks.outcome import Accepted
 from counter.store.clients import connect
@@ -72,9 +73,9 @@ class EventSink(Sink):
         return self._topic.ends() == self._ends
 
 
-def counted(store: CountStore) -> dict[int, int]:
+def counted(store: CountStore) -> dict[Id, int]:
     """id -> count over all minutes, and the stats must fit."""
-    counts: dict[int, int] = {}
+    counts: dict[Id, int] = {}
     for minute in store.pending():
         of_minute = dict(count for chunk in store.counts(minute) for count in chunk)
         assert store.stats([minute]) == [Stats(len(of_minute), sum(of_minute.values()))]

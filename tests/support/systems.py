@@ -12,6 +12,7 @@ import redis
 from django.core.management import call_command
 from django.test import override_settings
 
+from counter.ids import Id
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect, connect_for_accept
@@ -85,9 +86,9 @@ class System:
         for key, value in backup.items():
             self.client.restore(key, 0, value)
 
-    def waiting(self) -> Counter[int]:
+    def waiting(self) -> Counter[Id]:
         """id -> count, of all minutes that wait in its Redis."""
-        counts: Counter[int] = Counter()
+        counts: Counter[Id] = Counter()
         for minute in self.store.pending():
             for chunk in self.store.counts(minute):
                 counts.update(dict(chunk))

@@ -56,9 +56,10 @@ def manage_command(*arguments: str) -> list[str]:
 
 
 def metric(url: str, name: str) -> float:
-    """The value of a sample in `/metrics`, 0 where there is none."""
+    """The value of a sample in `/metrics`, of the default counter where there are several; 0 without one."""
+    names = (f"{name} ", f'{name}{{counter=""}} ')
     lines = httpx.get(f"{url}/metrics").text.splitlines()
-    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(names)), 0.0)
 
 
 def _answers(port: int) -> bool:

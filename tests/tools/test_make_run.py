@@ -1,4 +1,7 @@
-"""`make run`, that is `python -m embedded`: starts everything, restarts what dies, leaves nothing behind."""
+"""`make run`, that is `python -m embedded`: starts everything, restarts what dies, leaves nothing behind.
+
+That each program comes back, and no orphan stays, is a part of tests/soak/test_end_to_end.py.
+"""
 
 import os
 import signal
@@ -7,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from embedded.ports import why_foreign
 from embedded.system import System
 from tests.support.processes import START_SECONDS, run, wait_until
-from tests.support.whole_system import PROGRAMS, Run, are_gone
+from tests.support.whole_system import Run, are_gone
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells children of a parent's death"
@@ -34,22 +39,18 @@ def system(shared: Run) -> Run:
     return shared
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_what_is_killed_comes_back_and_leaves_no_orphan(system: Run, program: str) -> None:
-    main, *_ = system.processes(program)
-    main.kill()
-    wait_until(
-        lambda: not main.is_running() and system.is_up(),
-        f"{program} is back, see {system.log}",
-        START_SECONDS,
-    )
-
-
 @pytest.mark.parametrize("program", ["project.web", "tally.flush"])
 def test_a_child_that_is_killed_comes_back(system: Run, program: str) -> None:
     *_, child = system.processes(program)
     child.kill()
     wait_until(lambda: not child.is_running() and system.is_up(), f"{program} is back, see {system.log}")
+
+
+@pytest.mark.parametrize(("address", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_it_answers_on_both_addresses_of_this_machine(system: Run, address: str, host: str) -> None:
+    if why_foreign(address):
+        pytest.skip(f"this machine has no address {address}")
+    assert httpx.get(f"http://{host}:{system.ports['PORT']}/readyz").is_success
 
 
 def test_a_second_run_in_the_same_home_is_refused(system: Run, tmp_path: Path) -> None:
@@ -75,6 +76,25 @@ def test_what_is_no_port_is_one_clear_line(tmp_path: Path, value: str) -> None:
     with run(system):
         assert system.wait() == 1
     assert system.output == f"REDIS_PORT must be the number of a port, not {value!r}.\n"
+
+
+def test_an_address_that_is_not_here_is_one_clear_line(tmp_path: Path) -> None:
+    for host in ("nowhere.invalid", "192.0.2.1"):
+        system = Run(tmp_path, BIND_HOST=host)
+        with run(system):
+            assert system.wait() == 1
+        [line] = system.output.splitlines()
+        assert line.startswith(f"BIND_HOST is {host!r}, which is no address of this machine (")
+        system.log.unlink()
+
+
+def test_a_home_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    system = Run(tmp_path)
+    (tmp_path / "home").touch()
+    with run(system):
+        assert system.wait() == 1
+    assert system.output.startswith(f"TALLY_HOME is {system.home}, where nothing can be written (")
+    assert len(system.output.splitlines()) == 1
 
 
 def test_ctrl_c_stops_everything_in_order_however_often_it_is_pressed(system: Run) -> None:

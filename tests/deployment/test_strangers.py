@@ -1,22 +1,34 @@
-"""What strangers may not see stays closed however they write it, through both proxies."""
+"""What strangers may not do through both proxies: see closed paths, however written, or hold up others."""
 
 import socket
 import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
+from counter.accepting.accept_call import PATH
 from tests.support.certificates import Authority
 from tests.support.haproxy import HAProxy
 from tests.support.nginx import Nginx
 from tests.support.processes import ServerProcess, run, wait_until
+from tests.support.unfinished import Unfinished
 from tests.support.web import serving
 
 CLOSED = ("/healthz", "/readyz", "/metrics")
 INSIDE = "10.9.9.9"
 """Who alone may see them in these tests: not the one who asks."""
+
+OTHER = "127.0.0.2"
+"""Another client than the one who asks."""
+
+ATTACKERS, BODIES = 16, 1400
+SLOW_SECONDS = 2.0
+FEW = 20
+"""Connections that a proxy keeps for calls and for its checks."""
 
 PROXIES: dict[str, type[HAProxy] | type[Nginx]] = {"haproxy": HAProxy, "nginx": Nginx}
 
@@ -24,16 +36,17 @@ PROXIES: dict[str, type[HAProxy] | type[Nginx]] = {"haproxy": HAProxy, "nginx": 
 class Proxied:
     """A proxy in front of a web server, and what it says to raw requests."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext) -> None:
-        self._port = port
-        self._tls = tls
+    def __init__(self, port: int, authority: Path) -> None:
+        self.port = port
+        self.authority = authority
+        self._tls = ssl.create_default_context(cafile=authority)
 
-    def connect(self) -> ssl.SSLSocket:
-        raw = socket.create_connection(("localhost", self._port), 30)
+    def connect(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
+        raw = socket.create_connection(("localhost", self.port), 30, (source, 0))
         return self._tls.wrap_socket(raw, server_hostname="localhost")
 
-    def status(self, target: str) -> int:
-        with self.connect() as caller:
+    def status(self, target: str, source: str = "127.0.0.1") -> int:
+        with self.connect(source) as caller:
             caller.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             return status_of(caller)
 
@@ -65,7 +78,7 @@ def proxied(
     webs = {"web-1": port, "web-2": port}
     proxy = PROXIES[request.param](home / "proxy", webs, authority.sign("tally"), INSIDE)
     with run(proxy):
-        proxied = Proxied(proxy.port, ssl.create_default_context(cafile=authority.ca.certificate))
+        proxied = Proxied(proxy.port, authority.ca.certificate)
         wait_until(proxied.is_up, "it leads to web")
         yield proxied
 
@@ -110,3 +123,34 @@ def test_a_body_that_does_not_come_is_timed_out_before_web_hears_of_it(proxied: 
         caller.sendall(b"POST /api/v1/accept/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         assert status_of(caller) in (0, 408)
     assert time.monotonic() - begin < 20
+
+
+def test_many_bodies_that_do_not_come_hold_up_nobody_else(proxied: Proxied, web: str) -> None:
+    """Over HTTP/2, where a few connections carry hundreds of them; the one who calls is another client."""
+    attackers = [Unfinished(proxied.port, proxied.authority) for _ in range(ATTACKERS)]
+    for attacker in attackers:
+        attacker.start()
+    answers: list[int] = []
+    heard: list[int] = []
+
+    def is_over() -> bool:
+        begin = time.monotonic()
+        answers.append(proxied.status(f"{PATH}?id=1", OTHER))
+        assert time.monotonic() - begin < SLOW_SECONDS
+        heard.append(connections_to(web))
+        return sum(attacker.begun for attacker in attackers) > BODIES
+
+    try:
+        wait_until(is_over, f"{BODIES} bodies were begun")
+    finally:
+        for attacker in attackers:
+            attacker.stop()
+    assert set(answers) == {200}
+    assert max(heard) < FEW, "no unfinished body reaches web"
+    assert sum(attacker.refused for attacker in attackers), "one client has a bound"
+
+
+def connections_to(url: str) -> int:
+    port = urlsplit(url).port
+    found = psutil.net_connections("tcp")
+    return sum(each.laddr[1:] == (port,) and each.status == psutil.CONN_ESTABLISHED for each in found)
