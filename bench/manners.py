@@ -19,10 +19,9 @@ FLUSH = """
 import django
 django.setup()
 from counter.store.clients import connect
-from counter.store import CountStore
 from tasks.publishing.flush import Flush
 from tasks.publishing.manners import Manners
-Flush(CountStore(connect()), Manners({seconds})).run()
+Flush(connect(), Manners({seconds})).run()
 """
 
 

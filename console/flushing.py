@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from celery import current_app
+from redis import Redis
 
 from console.level import Level
 from console.query import number
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.store import clock
 from counter.store.broker import quick_connection
 from counter.store.counts import CountStore
+from counter.store.lease import Lease
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 
 PATIENCE_SECONDS = 20
@@ -26,19 +30,20 @@ class Outcome:
     text: str
 
 
-def ask(store: CountStore) -> Minute:
+def ask(redis: Redis) -> Minute:
     """Send the task; says up to which minute everything is published when it has done its work.
 
     Raises kombu's OperationalError when the broker does not take it, RedisError when Redis is away.
     """
-    closed = Minute.at(store.now()) - 1
+    store = CountStore.known(redis)
+    closed = Minute.at(clock.now(redis)) - 1
     last = max(closed, store.sealed() or closed)
     with quick_connection() as connection:
         current_app.send_task(FLUSH, connection=connection, retry=False)
     return last
 
 
-def follow(store: CountStore, query: Mapping[str, str]) -> Outcome | None:
+def follow(redis: Redis, query: Mapping[str, str]) -> Outcome | None:
     """What became of the one asked for at the Unix time `at`, up to the minute `flush`; None without one."""
     try:
         minute = Minute.parse(query.get("flush", ""))
@@ -48,15 +53,16 @@ def follow(store: CountStore, query: Mapping[str, str]) -> Outcome | None:
         return None
     if PublishedMinute.objects.filter(minute=str(minute)).exists():
         return Outcome(Level.OK, f"Flushed: everything up to {minute.start:%H:%M} is published.")
-    if reason := store.halted():
+    if reason := PublishingState(redis).halted():
         return Outcome(Level.BAD, f"The flush stopped: {reason}")
-    return _wait(store, minute, time.time() - at)
+    return _wait(redis, minute, time.time() - at)
 
 
-def _wait(store: CountStore, minute: Minute, seconds: float) -> Outcome:
+def _wait(redis: Redis, minute: Minute, seconds: float) -> Outcome:
+    store = CountStore.known(redis)
     if not (store.sealed() or store.pending()):
         return Outcome(Level.OK, "There is nothing to flush: no call was ever accepted.")
-    if store.lease().remaining():
+    if Lease(redis).remaining():
         return Outcome(Level.WARN, f"A worker is publishing what is closed, up to {minute.start:%H:%M} …")
     if seconds < PATIENCE_SECONDS:
         return Outcome(Level.WARN, "The flush was sent; waiting for a worker …")

@@ -8,15 +8,17 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
 from django.core.cache import cache as memory
+from redis import Redis
 
 from console.level import Level
-from console.times import clock
+from console.times import clock as time_of_day
 from console.verdict import Section, Verdict
 from counter.kafka.client import client_config
 from counter.mode import is_event_mode
-from counter.store.counts import CountStore
+from counter.store import clock
+from counter.store.offsets import Progress
+from tasks.errors import KafkaAway
 from tasks.events.backlog import Backlog, backlog
-from tasks.kafka.errors import KafkaAway
 
 ASK_SECONDS = 0.8
 """For each of two questions: a page that asks a Kafka that hangs still comes within two seconds."""
@@ -34,7 +36,7 @@ def admin_client() -> AdminClient:
     return AdminClient(client_config())
 
 
-def verdicts(store: CountStore) -> list[Verdict]:
+def verdicts(redis: Redis) -> list[Verdict]:
     """What is wrong with Kafka, or with how far events are counted; none where all is well.
 
     Raises RedisError.
@@ -42,16 +44,16 @@ def verdicts(store: CountStore) -> list[Verdict]:
     key = f"console.kafka.{settings.ACCEPT_SINK}"
     found: list[Verdict] | None = memory.get(key)
     if found is None:
-        found = list(_verdicts(store))
+        found = list(_verdicts(redis))
         memory.set(key, found, REMEMBER_SECONDS)
     return found
 
 
-def _verdicts(store: CountStore) -> Iterator[Verdict]:
+def _verdicts(redis: Redis) -> Iterator[Verdict]:
     try:
         if is_event_mode():
-            now = store.now()
-            positions = store.progress().positions()
+            now = clock.now(redis)
+            positions = Progress.known(redis).positions()
             waiting = backlog(admin_client(), positions, now - LATE_SECONDS, ASK_SECONDS)
             if waiting.events:
                 yield _uncounted(waiting)
@@ -65,7 +67,9 @@ def _verdicts(store: CountStore) -> Iterator[Verdict]:
 
 def _uncounted(waiting: Backlog) -> Verdict:
     since = (
-        f"since {clock(datetime.fromtimestamp(waiting.since, UTC))}" if waiting.since else "since the start"
+        f"since {time_of_day(datetime.fromtimestamp(waiting.since, UTC))}"
+        if waiting.since
+        else "since the start"
     )
     calls = "1 accepted call is" if waiting.events == 1 else f"{waiting.events:,} accepted calls are"
     return Verdict(

@@ -14,8 +14,10 @@ from console.verdict import Section, Verdict
 from counter.counters import DEFAULT, counters
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
+from counter.store import clock
 from counter.store.counts import CountStore, Stats
 from counter.store.pending import Pending, PendingMinutes, State
+from counter.store.publishing_state import PublishingState
 
 ROWS = 30
 """Minutes on a page; more than these wait only when publishing has stood still for half an hour."""
@@ -94,9 +96,8 @@ def look(query: Mapping[str, str], counter: str = DEFAULT) -> Overview:
 
 
 def _look(query: Mapping[str, str], counter: str, last: PublishedMinute | None) -> Overview:
-    store, minutes = CountStore(client()), PendingMinutes(client(), counter)
-    store.learn()
-    now, published = store.now(), PublishedMinute.objects.first()
+    store, minutes = CountStore.known(client()), PendingMinutes(client(), counter)
+    now, published = clock.now(client()), PublishedMinute.objects.first()
     until = number(query, "until")
     rows = _rows(minutes, "+inf" if until is None else f"({until}")
     newest = next(iter(rows if until is None else _rows(minutes, limit=1)), None)
@@ -112,12 +113,12 @@ def _look(query: Mapping[str, str], counter: str, last: PublishedMinute | None) 
         oldest=None if oldest and oldest.pending.state == State.OPEN else oldest,
         last=last,
         unpublished_seconds=_unpublished_seconds(store, published),
-        outcome=follow(store, query),
+        outcome=follow(client(), query),
         counter=counter,
         minute=Minute.at(now),
         counters=_counters(store, Minute.at(now), published),
     )
-    overview.verdict = next(_verdicts(overview, store))
+    overview.verdict = next(_verdicts(overview))
     return overview
 
 
@@ -152,10 +153,10 @@ def away(error: RedisError) -> Verdict:
     )
 
 
-def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
+def _verdicts(overview: Overview) -> Iterator[Verdict]:
     """The worst first; the last one is always there."""
     yield from calls.refused(client())
-    if halted := store.halted():
+    if halted := PublishingState(client()).halted():
         yield Verdict(
             Level.BAD,
             "Publishing has stopped, so as not to publish anything twice or lose it",
@@ -163,7 +164,7 @@ def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
             " itself can't be repaired, tally set_last_published says where to go on.",
             Section.STOPPED,
         )
-    yield from kafka.verdicts(store)
+    yield from kafka.verdicts(client())
     if overview.oldest and overview.oldest.waited_seconds > OVERDUE_SECONDS:
         yield Verdict(
             Level.BAD,
@@ -193,4 +194,4 @@ def _verdicts(overview: Overview, store: CountStore) -> Iterator[Verdict]:
 def _unpublished_seconds(store: CountStore, last: PublishedMinute | None) -> float:
     # The history may lag behind the topic, and an idle minute is never settled: together they know.
     known = [minute for minute in (store.settled(), last and Minute.parse(last.minute)) if minute]
-    return store.now() - (max(known) + 1).end if known else 0.0
+    return clock.now(store.client) - (max(known) + 1).end if known else 0.0

@@ -27,7 +27,6 @@ from counter.accepting.accept_call import BadCall, parse_id, parse_text
 from counter.counters import qualified
 from counter.minute import Minute
 from counter.models import PendingMinute, PublishedMinute
-from counter.store.counts import CountStore
 from counter.store.pending import PendingMinutes
 
 PAGE = 50
@@ -86,7 +85,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         if request.method != "POST" or not self.has_flush_permission(request):
             raise PermissionDenied
         try:
-            minute = flushing.ask(CountStore(client()))
+            minute = flushing.ask(client())
         except (OperationalError, RedisError) as error:
             messages.error(request, f"The flush could not be sent, the broker does not take it: {error}")
             return redirect("admin:index")

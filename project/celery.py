@@ -48,7 +48,7 @@ class Tally(Celery):
 app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 for package, module in (
-    ("tasks.publishing", "flush"),
+    ("tasks.publishing", "flush_task"),
     ("tasks.publishing", "history"),
     ("tasks.events", "markers"),
     ("tasks.callbacks.webhook", "webhook"),

@@ -11,8 +11,7 @@ class TasksConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, and what `/readyz` asks about the topics."""
         from counter.monitoring.health import add_probe  # noqa: PLC0415  (needs loaded apps)
-        from counter.store.counts import CountStore  # noqa: PLC0415
         from tasks import checks  # noqa: F401, PLC0415
         from tasks.kafka.shape import Watched  # noqa: PLC0415
 
-        add_probe("topics", lambda client: Watched(CountStore(client)).texts)
+        add_probe("topics", lambda client: Watched(client).texts)

@@ -10,8 +10,7 @@ from redis.exceptions import RedisError
 
 from counter.kafka.client import client_config
 from counter.store.clients import connect
-from counter.store.counts import CountStore
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import KafkaAway
 from tasks.kafka.shape import look
 
 HINT = "docs/operations.md, Kafka"
@@ -32,7 +31,7 @@ def check_topics(
 def _messages() -> Iterator[CheckMessage]:
     try:
         with AdminClient(client_config()) as admin:
-            for finding in look(admin, CountStore(connect()), SECONDS):
+            for finding in look(admin, connect(), SECONDS):
                 yield Warning(finding.text, hint=HINT, id="tally.W003")
     except KafkaAway as error:
         yield Warning(f"Kafka does not answer: {error}", hint=HINT, id="tally.W002")

@@ -83,7 +83,7 @@ def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
 @pytest.fixture
 def store(valkey: redis.Redis) -> CountStore:
     """The store over an empty Valkey."""
-    return CountStore(valkey)
+    return CountStore.known(valkey)
 
 
 @pytest.fixture

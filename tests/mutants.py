@@ -60,6 +60,7 @@ PUBLISHER, FLUSHER, ACCEPT = (
     "tasks/publishing/flush.py",
     "counter/store/lua/accept.lua",
 )
+PUBLICATION, STATE = "tasks/publishing/publication.py", "counter/store/publishing_state.py"
 
 MUTANTS = (
     mutant(
@@ -96,36 +97,37 @@ MUTANTS = (
     ),
     mutant(
         "a commit of unknown outcome is not taken for success",
-        FLUSHER,
+        PUBLICATION,
         f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
-        ("import time\n", "import time\nfrom contextlib import suppress\n"),
+        ("import redis\n", "from contextlib import suppress\n\nimport redis\n"),
         (
             "            offsets = transaction.commit()",
             "            offsets = [0]\n            with suppress(KafkaAway):\n                transaction.commit()",
         ),
-        ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
+        ("import Halt, StartOver", "import Halt, KafkaAway, StartOver"),
+        ("published = _read_back(log, offsets, records)", "published: list[Published] = []"),
     ),
     mutant(
         "read back before deleting",
-        FLUSHER,
+        PUBLICATION,
         f"{COMMIT}what_cannot_be_read_back_is_not_deleted",
-        ("published = self._read_back(log, offsets, records)", "published: list[Published] = []"),
+        ("published = _read_back(log, offsets, records)", "published: list[Published] = []"),
     ),
     mutant(
         "delete only after the commit: 6b before 6e",
-        FLUSHER,
+        PUBLICATION,
         f"{KILL}a_killed_flush_is_finished_by_the_next[6b.commit.before-1]",
         (
             '        with step("6b.commit"):',
-            "        for minute, of in stats:\n"
-            "            if of.total:\n"
-            "                self._settle(minute)\n"
+            "        for record in records:\n"
+            "            if record.stats.total:\n"
+            "                settle(store.of(record.counter), record.minute, self._lease, self._manners)\n"
             '        with step("6b.commit"):',
         ),
     ),
     mutant(
         "read_committed",
-        "tasks/publishing/published_log.py",
+        "tasks/kafka/reader.py",
         f"{COMMIT}a_commit_of_unknown_outcome_ends_in_one_copy[lose_the_request-False]",
         ('"isolation.level": "read_committed"', '"isolation.level": "read_uncommitted"'),
     ),
@@ -134,7 +136,7 @@ MUTANTS = (
         FLUSHER,
         f"{KILL}a_killed_flush_is_finished_by_the_next[6d.announce.after-1]",
         (
-            "                self._settle(store, leftover.minute)",
+            "                settle(of_counter, leftover.minute, self._lease, self._manners)",
             "                pass",
         ),
     ),
@@ -142,7 +144,10 @@ MUTANTS = (
         "the checkpoint raises the seal",
         FLUSHER,
         f"{FLUSH}an_old_backup_in_which_a_published_minute_is_open_is_settled",
-        ("                self._store.seal(checkpoint)", "                pass"),
+        (
+            "                store = seal_everywhere(self._client, checkpoint)",
+            "                store = CountStore.known(self._client)",
+        ),
     ),
     mutant(
         "the lease: one flusher works at a time",
@@ -179,7 +184,7 @@ MUTANTS = (
     ),
     mutant(
         "a topic that is gone",
-        "tasks/publishing/published_log.py",
+        "tasks/kafka/reader.py",
         "tests/faults/test_topic.py::test_a_topic_that_is_gone_is_no_kafka_that_is_away",
         ("    if error.code() in _NO_TOPIC:", "    if False:"),
     ),
@@ -243,12 +248,12 @@ MUTANTS = (
     ),
     mutant(
         "where the log begins is held by enough replicas",
-        "counter/store/counts.py",
+        STATE,
         f"{REPLICA}without_the_replica_it_is_not_decided_where_the_log_begins",
         (
-            "        with replicated(master_of(self.client, keys.FIRST)) as pipe:\n"
+            "        with replicated(master_of(self._client, keys.FIRST)) as pipe:\n"
             "            pipe.set(keys.FIRST, str(minute), nx=True)",
-            "        self.client.set(keys.FIRST, str(minute), nx=True)",
+            "        self._client.set(keys.FIRST, str(minute), nx=True)",
         ),
     ),
     mutant(
@@ -259,18 +264,26 @@ MUTANTS = (
     ),
     mutant(
         "a seal learns of new buckets",
-        "counter/store/counts.py",
+        "counter/store/sealing.py",
         f"{LAYOUT}a_flush_that_has_slept_over_a_change_misses_nothing",
+        ("import redis\n", "import redis\nfrom django.conf import settings\n"),
+        ("from counter.store.counts", "from counter.store import keys\nfrom counter.store.counts"),
         (
-            "        while left := [bucket for bucket in self.learn() if bucket not in sealed]:",
-            "        for left in [self.buckets]:",
+            "while store.buckets != (known := known_buckets(client)):",
+            "for known in [keys.buckets(settings.REDIS_BUCKETS)]:",
         ),
     ),
     mutant(
+        "… also of one that comes while it seals",
+        "counter/store/sealing.py",
+        "tests/store/test_sealing.py::test_a_counter_that_is_opened_meanwhile_is_sealed_too",
+        ("while store.buckets != (known := known_buckets(client)):", "for known in [known_buckets(client)]:"),
+    ),
+    mutant(
         "the flush looks into the buckets of before",
-        "counter/store/counts.py",
+        "counter/store/registry.py",
         f"{LAYOUT}old_minutes_are_published_and_new_ones_begin_after_them",
-        ("*(found or before)}", "}"),
+        ("*(_bucket_counts(client) or before)}", "}"),
     ),
     mutant(
         "accept.lua: only where ids are spread over as many buckets",
@@ -294,7 +307,7 @@ MUTANTS = (
         "the minute is sealed before new buckets open",
         "counter/store/rebucketing.py",
         f"{LAYOUT}no_id_is_in_two_buckets_of_a_minute_under_load",
-        ("    _seal(store)\n", ""),
+        ("    _seal(client)\n", ""),
     ),
     mutant(
         "a change of buckets is held by enough replicas",
@@ -533,7 +546,7 @@ MUTANTS = (
         "… nor while a consolidator begins",
         "counter/store/rebucketing.py",
         "tests/events/test_event_mode.py::test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off",
-        ("    _check_events(store, count)  # once more: a consolidator may just have begun\n", ""),
+        ("    _check_events(client, count)  # once more: a consolidator may just have begun\n", ""),
     ),
     mutant(
         "a consolidator with another number of buckets begins nothing",
@@ -545,7 +558,10 @@ MUTANTS = (
         "minutes wait for events in another number of buckets",
         "tasks/publishing/watermark.py",
         "tests/events/test_event_mode.py::test_minutes_wait_for_events_in_another_number_of_buckets",
-        ("if not store.event_buckets() and", "if not store.progress().positions() and"),
+        (
+            "if not event_buckets(client) and",
+            "if not Progress.known(client).positions() and",
+        ),
     ),
     mutant(
         "a partition's time never runs back",
@@ -572,7 +588,10 @@ MUTANTS = (
         "events hold minutes back whatever ACCEPT_SINK says",
         "tasks/publishing/watermark.py",
         "tests/events/test_event_mode.py::test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again",
-        ("if not store.event_buckets() and not is_event_mode():", "if not is_event_mode():"),
+        (
+            "if not event_buckets(client) and not is_event_mode():",
+            "if not is_event_mode():",
+        ),
     ),
     mutant(
         "the first minute ever is the earliest of all partitions",
@@ -588,7 +607,7 @@ MUTANTS = (
     ),
     mutant(
         "events that Kafka deleted uncounted stop their partition",
-        "tasks/events/consolidator.py",
+        "tasks/events/group.py",
         f"{EVENTS}events_that_kafka_deleted_uncounted_stop_their_partition_until_an_operator_has_spoken",
         ('"auto.offset.reset": "error"', '"auto.offset.reset": "earliest"'),
     ),
@@ -620,15 +639,15 @@ MUTANTS = (
         "whose the topic is is looked at before the fence",
         FLUSHER,
         f"{OWNERSHIPS}one_that_stops_fences_nobody",
-        ("                look_back(self._store, log, ownership)\n", ""),
+        ("                look_back(self._state, log, ownership)\n", ""),
     ),
     mutant(
         "… and behind it",
         "tasks/publishing/checkpoint.py",
         f"{OWNERSHIPS}of_two_new_ones_at_once_one_publishes[2.init.before]",
         (
-            "    known = look_back(store, log, ownership)",
-            "    known = [last.record.minute] if (last := log.last()) else look_back(store, log, ownership)",
+            "    known = look_back(PublishingState(client), log, ownership)",
+            "    known = [last.record.minute] if (last := log.last()) else look_back(PublishingState(client), log, ownership)",
         ),
     ),
     mutant(
@@ -651,7 +670,7 @@ MUTANTS = (
     ),
     mutant(
         "the first minute is no operator's word",
-        "counter/store/counts.py",
+        STATE,
         f"{OWNERSHIPS}of_two_new_ones_at_once_one_publishes",
         ("if first and settled and settled >= first - 1 else None", "if first else None"),
     ),
@@ -663,10 +682,10 @@ MUTANTS = (
     ),
     mutant(
         "the name is held by enough replicas",
-        "counter/store/counts.py",
+        STATE,
         f"{REPLICA}without_the_replica_redis_gets_no_name_that_is_published",
         (
-            "        with replicated(master_of(self.client, keys.ID)) as pipe:\n"
+            "        with replicated(master_of(self._client, keys.ID)) as pipe:\n"
             "            self._identify(keys=[keys.ID], args=[uuid4().hex], client=pipe)",
             "        self._identify(keys=[keys.ID], args=[uuid4().hex])",
         ),
@@ -705,7 +724,7 @@ MUTANTS = (
         "what another has published says nothing of events counted here",
         "tasks/events/own_topic.py",
         f"{EVENTS}a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_operator_has_spoken",
-        ("if not Ownership(CountStore(self._client)).last(log):", "if not log.last():"),
+        ("if not Ownership(self._client).last(log):", "if not log.last():"),
     ),
     mutant(
         "consolidators leave a topic that has become another's",
@@ -715,7 +734,7 @@ MUTANTS = (
     ),
     mutant(
         "consolidators of each Tally are a group of their own",
-        "tasks/events/consolidator.py",
+        "tasks/events/group.py",
         f"{EVENTS}two_new_ones_count_all_events_each_until_one_has_published",
         ('return f"{prefixed(GROUP)}-{tally}"', "return prefixed(GROUP)"),
     ),
@@ -782,10 +801,10 @@ MUTANTS = (
     ),
     mutant(
         "a recount that fails lets go of Kafka",
-        "tasks/events/recount.py",
+        "tasks/events/minute_reader.py",
         "tests/publishing/test_handles.py::test_what_counts_again_leaves_no_client_when_it_fails",
         (
-            "    def __exit__(self, *error: object) -> None:\n        self._consumer.close()",
+            "    def __exit__(self, *error: object) -> None:\n        self._reader.close()",
             "    def __exit__(self, *error: object) -> None:\n        pass",
         ),
     ),
@@ -970,7 +989,7 @@ MUTANTS = (
     ),
     mutant(
         "a batch of too many ids is refused before they are read",
-        "counter/accepting/batch_call.py",
+        "counter/accepting/batch_body.py",
         "tests/accepting/test_id_batch.py::test_no_body_holds_an_event_loop_up",
         ('    if body.count(b",") >= MAX_CALL_IDS:', "    if False:"),
     ),
@@ -1024,9 +1043,9 @@ MUTANTS = (
     ),
     mutant(
         "a commit that is acknowledged and not there is not made again",
-        FLUSHER,
+        PUBLICATION,
         f"{COMMIT}what_is_committed_and_not_there_is_not_committed_again",
-        ("self._store.acknowledge(records[-1].minute, offsets[0])", "pass"),
+        ("self._state.acknowledge(records[-1].minute, offsets[0])", "pass"),
     ),
     mutant(
         "nothing is published behind someone's open transaction",
@@ -1212,7 +1231,7 @@ MUTANTS = (
     ),
     mutant(
         "what halted is looked at again before the next tick",
-        FLUSHER,
+        "tasks/publishing/flush_task.py",
         "tests/faults/test_messages.py::test_publishing_goes_on_soon_after_a_repair",
         ("        if task.request.retries < MAX_RETRIES:", "        if False:"),
     ),
@@ -1245,7 +1264,7 @@ MUTANTS = (
         OPENING,
         f"{OPENINGS}a_seal_that_comes_in_between_is_kept",
         ("    register(client, counter)\n    buckets =", "    buckets ="),
-        ("    store.progress().begin_counter(counter)\n", "    register(client, counter)\n"),
+        ("    Progress(client).begin_counter(counter)\n", "    register(client, counter)\n"),
     ),
     mutant(
         "a new counter is sealed as far as all others",
@@ -1261,9 +1280,9 @@ MUTANTS = (
     ),
     mutant(
         "a counter is published though no setting names it",
-        "counter/store/counts.py",
+        "counter/store/registry.py",
         f"{ROW}a_counter_that_is_taken_out_is_published_to_its_end_and_begins_anew_when_it_comes_back",
-        ("{*settings.COUNTERS, *registered(self.client)}", "settings.COUNTERS"),
+        ("{*settings.COUNTERS, *registered(client)}", "settings.COUNTERS"),
     ),
     mutant(
         "a counter's row goes on with zeros",
@@ -1285,9 +1304,9 @@ MUTANTS = (
     ),
     mutant(
         "a minute is over when all counters have been read past its end",
-        "counter/store/counts.py",
+        "tasks/publishing/watermark.py",
         f"{EVENTS_OF_COUNTERS}no_minute_is_over_before_all_counters_have_been_read_past_its_end",
-        ("        progress.know(self.counters)\n", ""),
+        ("Progress(client, keys.counters_of(known))", "Progress(client)"),
     ),
     mutant(
         "the id of a named counter has no white space in it",

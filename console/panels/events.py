@@ -13,10 +13,11 @@ from console.panels.registry import Fact, panel
 from console.times import ago
 from counter.kafka.client import REQUESTS, prefixed
 from counter.mode import is_event_mode
-from counter.store.counts import CountStore
-from counter.store.offsets import Position, counted_to
+from counter.store import clock
+from counter.store.offsets import Position, Progress, counted_to
+from counter.store.publishing_state import PublishingState
+from tasks.errors import KafkaAway
 from tasks.events.members import members
-from tasks.kafka.errors import KafkaAway
 from tasks.kafka.offsets import bounds as bounds_of
 
 BEHIND_SECONDS = 120
@@ -31,10 +32,9 @@ Positions = Mapping[int, list[Position]]
 @panel("Events")
 def events_panel() -> Iterator[Fact]:
     """Who counts events, how fast, and which partition of `requests` minutes wait for."""
-    store = CountStore(client())
     try:
-        store.learn()
-        positions, now, tally = store.progress().positions(), store.now(), store.identity()
+        positions = Progress.known(client()).positions()
+        now, tally = clock.now(client()), PublishingState(client()).identity()
     except RedisError as error:
         yield Fact("Progress", f"Redis does not answer: {error}", Level.BAD)
         return

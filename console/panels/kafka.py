@@ -11,13 +11,12 @@ from console.kafka import admin_client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago
-from counter.store.counts import CountStore
-from tasks.kafka.errors import KafkaAway
+from counter.store.publishing_state import PublishingState
+from tasks.errors import KafkaAway, PublishingError
 from tasks.kafka.offsets import bounds
 from tasks.kafka.shape import describe_in_use, judge
 from tasks.kafka.shape_rules import TRANSACTION_LOG, Shape
-from tasks.publishing.published_log import NoTopic, PublishedLog
-from tasks.publishing.records import BadRecord
+from tasks.publishing.published_log import PublishedLog
 
 KAFKA_SECONDS = 1.0
 """For each answer: one that does not come ends the panel."""
@@ -34,7 +33,7 @@ def kafka_panel() -> Iterator[Fact]:
     except KafkaException as error:
         yield Fact("Brokers", f"none answers: {error.args[0].str()}", Level.BAD)
         yield Fact("Meanwhile", "counting goes on, and minutes wait")
-    except (KafkaAway, NoTopic, BadRecord) as error:
+    except PublishingError as error:
         yield Fact("Last record", str(error), Level.BAD)
     else:
         yield Fact("Last record", f"{last.record.minute}, offset {last.offset}" if last else "none yet")
@@ -47,19 +46,18 @@ def kafka_panel() -> Iterator[Fact]:
 def _writer(tally: str) -> Iterator[Fact]:
     """Whose the topic is, where that is to be worried about."""
     with suppress(RedisError):
-        if tally not in ("", CountStore(client()).identity()):
+        if tally not in ("", PublishingState(client()).identity()):
             yield Fact("Written by", f"another Tally, {tally}", Level.BAD)
 
 
 def _topics() -> Iterator[Fact]:
     """What is in each, how it is set up, and what is not as it must be."""
-    store = CountStore(client())
     with suppress(KafkaAway, RedisError):  # others say so
-        found = describe_in_use(admin_client(), store, KAFKA_SECONDS)
+        found = describe_in_use(admin_client(), client(), KAFKA_SECONDS)
         for each in found:
             if isinstance(each, Shape) and each.name != TRANSACTION_LOG:
                 yield Fact(each.name, f"{_setup(each)}, {_records(each.name)} records")
-        for finding in judge(found, store.kept_partitions()):
+        for finding in judge(found, PublishingState(client()).kept_partitions()):
             yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)
 
 

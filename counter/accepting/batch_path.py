@@ -12,7 +12,9 @@ from typing import Protocol
 
 from counter.accepting import batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send, send_answer, send_problem
-from counter.accepting.batch_call import BadBatch, Batch, Receipt, read_batch
+from counter.accepting.batch_body import read_batch
+from counter.accepting.batch_call import BadBatch, Batch
+from counter.accepting.receipt import Receipt
 from counter.accepting.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
 from counter.sinks.outcome import Done, Parts, Unavailable
 from counter.sinks.places import batch_places

@@ -14,10 +14,12 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from counter.minute import SECONDS
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect_for_console, connect_to_broker, masters
 from counter.store.counts import CountStore
+from counter.store.offsets import Progress
 from counter.store.pending import Pending, PendingMinutes, State
+from counter.store.publishing_state import PublishingState
 from counter.telemetry.metric_files import FilesCollector
 from counter.version import VERSION
 
@@ -81,22 +83,21 @@ class RedisCollector(Collector):
         reason = GaugeMetricFamily(
             "tally_publishing_halted_reason", "Why publishing has stopped, while it has", labels=["reason"]
         )
-        if why := CountStore(self._redis).halted():
+        if why := PublishingState(self._redis).halted():
             reason.add_metric([why], 1)
         return reason
 
     def _partitions(self) -> Iterator[Metric]:
         """In event mode: how far each partition of `requests` has been counted."""
-        store, label = CountStore(self._redis), ["partition"]
-        store.learn()
+        label = ["partition"]
         behind = GaugeMetricFamily(
             "tally_partition_behind_seconds", "Since the append time that it has been read to", labels=label
         )
         offset = GaugeMetricFamily(
             "tally_partition_next_offset", "Up to which its events are counted", labels=label
         )
-        now = store.now()
-        for partition, positions in store.progress().positions().items():
+        now = clock.now(self._redis)
+        for partition, positions in Progress.known(self._redis).positions().items():
             last = min(positions, key=lambda position: position.next)
             behind.add_metric([str(partition)], max(0.0, now - last.time / 1000))
             offset.add_metric([str(partition)], last.next)
@@ -105,9 +106,8 @@ class RedisCollector(Collector):
 
     def _pending(self) -> dict[str, list[Pending]]:
         """By counter."""
-        store = CountStore(self._redis)
-        store.learn()
-        return {counter: PendingMinutes(self._redis, counter).list() for counter in store.counters}
+        counters = CountStore.known(self._redis).counters
+        return {counter: PendingMinutes(self._redis, counter).list() for counter in counters}
 
     def _waiting(self, pending: Mapping[str, Sequence[Pending]]) -> dict[str, tuple[str, float]]:
         closed = [each for of in pending.values() for each in of if each.state is not State.OPEN]
@@ -117,7 +117,10 @@ class RedisCollector(Collector):
                 "Since the end of the oldest one that is over",
                 max(0.0, oldest - SECONDS),
             ),
-            "publishing_halted": ("Whether publishing has stopped", bool(CountStore(self._redis).halted())),
+            "publishing_halted": (
+                "Whether publishing has stopped",
+                bool(PublishingState(self._redis).halted()),
+            ),
             "beat_up": ("Whether a beat leads and ticks", bool(self._broker.exists(keys.BEAT))),
         }
 

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from counter.kafka.client import LastError
 from counter.monitoring.trial import refusal
 from counter.store.clients import masters
-from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import misfit
 from counter.telemetry.outages import CURRENT
 
@@ -105,7 +105,7 @@ def kafka_problems(client: AdminClient, last_error: LastError) -> Iterator[str]:
 def publishing_problems(client: redis.Redis) -> Iterator[str]:
     """Why publishing has stopped; nothing while it works, or Redis can't tell."""
     with suppress(RedisError):
-        if reason := CountStore(client).halted():
+        if reason := PublishingState(client).halted():
             yield f"publishing has stopped: {reason}"
 
 

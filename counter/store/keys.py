@@ -61,6 +61,16 @@ class Garbled(ResponseError):
         super().__init__(f"{name} holds something that Tally has not written: {value!r}")
 
 
+def parse_minute(name: str, found: bytes | Exception) -> Minute:
+    """The minute that Redis found in the key `name`. Raises Garbled."""
+    if isinstance(found, Exception):
+        raise Garbled(name, str(found)) from found
+    try:
+        return Minute.parse(found)
+    except ValueError:
+        raise Garbled(name, found) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """The names of one bucket of a counter. Each id lives in one bucket alone; `tag` is a hash tag, or empty.

@@ -12,6 +12,7 @@ import redis
 from counter.minute import Minute
 from counter.store.counts import CHUNK, CountStore
 from counter.store.keys import Bucket
+from counter.store.registry import known_buckets
 from counter.store.script import Script
 
 
@@ -22,14 +23,8 @@ def carry(client: redis.Redis, minutes: Sequence[Minute], buckets: Sequence[Buck
         for bucket in buckets:
             left = 1
             while left:
-                home = _present(CountStore(client, [bucket]))
+                home = CountStore(client, [bucket]).present()
                 left = script(keys=_names(bucket, minute, home), args=[str(minute), str(home), CHUNK])
-
-
-def _present(store: CountStore) -> Minute:
-    """The minute in which calls of this bucket count now."""
-    now, sealed = Minute.at(store.now()), store.sealed()
-    return max(now, sealed + 1) if sealed else now
 
 
 def _names(bucket: Bucket, minute: Minute, home: Minute) -> list[str]:
@@ -39,5 +34,5 @@ def _names(bucket: Bucket, minute: Minute, home: Minute) -> list[str]:
 
 def are_spread(client: redis.Redis, minutes: Sequence[Minute], buckets: int) -> bool:
     """Whether these minutes are in the `buckets` of now alone: ids of others may live elsewhere now."""
-    before = [bucket for bucket in CountStore(client).learn() if bucket.count != buckets]
+    before = [bucket for bucket in known_buckets(client) if bucket.count != buckets]
     return not before or not any(each.total for each in CountStore(client, before).stats(list(minutes)))

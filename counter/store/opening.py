@@ -21,6 +21,7 @@ from counter.store import keys
 from counter.store.clients import master_of
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket
+from counter.store.offsets import Progress
 from counter.store.rebucketing import CLOSED, misfit
 from counter.store.registry import register
 from counter.store.replication import replicated
@@ -37,11 +38,9 @@ def open_counter(client: redis.Redis, counter: str) -> None:
     if _are_open(client, buckets):
         return
     _check_layout(client)
-    store = CountStore(client)
-    store.learn()
-    if sealed := store.sealed():
+    if sealed := CountStore.known(client).sealed():
         CountStore(client, buckets).seal(sealed)
-    store.progress().begin_counter(counter)
+    Progress(client).begin_counter(counter)
     for bucket in buckets:
         with replicated(master_of(client, bucket.layout)) as pipe:
             pipe.set(bucket.layout, settings.REDIS_BUCKETS, nx=True)

@@ -19,6 +19,7 @@ from counter.minute import Minute
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket
 from counter.store.pending import MAX_PAGE, PendingMinutes
+from counter.store.registry import known_buckets
 from counter.store.script import Script
 
 _NAME = re.compile(rf"(\{{b[0-9]+\}}|)(?:({NAME}):|)([0-9]{{12}})_(.+)", re.DOTALL).fullmatch
@@ -41,7 +42,7 @@ class Orphans:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._buckets = {(bucket.tag, bucket.counter): bucket for bucket in CountStore(client).learn()}
+        self._buckets = {(bucket.tag, bucket.counter): bucket for bucket in known_buckets(client)}
         self._adopt = client.register_script(Script("adopt").text)
 
     def find(self) -> Iterator[Orphan]:
@@ -102,8 +103,7 @@ class Orphans:
 
     def _home(self, stray: Orphan) -> Minute:
         store = CountStore(self._redis, [stray.bucket])
-        now, sealed = Minute.at(store.now()), store.sealed()
-        present = max(now, sealed + 1) if sealed else now
+        present, sealed = store.present(), store.sealed()
         is_free = stray.minute <= present and (not sealed or stray.minute > sealed)
         return stray.minute if is_free else present
 

@@ -14,8 +14,9 @@ import redis
 from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.minute import Minute
-from counter.store.counts import CHUNK, CountStore, Stats, parse_minute
-from counter.store.keys import WHOLE, Bucket
+from counter.store import clock
+from counter.store.counts import CHUNK, CountStore, Stats
+from counter.store.keys import WHOLE, Bucket, parse_minute
 from counter.store.script import Script
 
 MAX_PAGE = CHUNK
@@ -69,8 +70,7 @@ class PendingMinutes:
     ) -> None:
         self._redis = client
         self._counter = counter
-        self._all = CountStore(client, buckets)
-        self._store = self._all if buckets else self._all.of(counter)
+        self._buckets = buckets
         self._page = client.register_script(Script("page").text)
 
     def list(
@@ -80,10 +80,10 @@ class PendingMinutes:
 
         Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
         """
-        self._learn()
-        buckets, now = self._store.buckets, self._store.now()
+        store = self._store()
+        now = clock.now(self._redis)
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in buckets:
+            for bucket in store.buckets:
                 pipe.get(bucket.sealed)
                 if newest_first:
                     pipe.zrevrangebyscore(bucket.pending, until, since, start=0, num=limit)
@@ -95,14 +95,14 @@ class PendingMinutes:
         minutes = [parse_minute(WHOLE.pending, member) for member in members]
         return [
             self._pending(minute, stats, now, parse_minute(WHOLE.sealed, sealed) if sealed else None)
-            for minute, stats in zip(minutes, self._store.stats(minutes), strict=True)
+            for minute, stats in zip(minutes, store.stats(minutes), strict=True)
             if stats.total  # or it was settled meanwhile
         ]
 
-    def _learn(self) -> None:
-        if self._store is not self._all:
-            self._all.learn()
-            self._store = self._all.of(self._counter)
+    def _store(self) -> CountStore:
+        if self._buckets:
+            return CountStore(self._redis, self._buckets)
+        return CountStore.known(self._redis).of(self._counter)
 
     def _pending(self, minute: Minute, stats: Stats, now: float, sealed: Minute | None) -> Pending:
         age, state = max(0.0, now - minute.start.timestamp()), _state(minute, now, sealed)
@@ -110,9 +110,9 @@ class PendingMinutes:
 
     def waiting(self) -> int:
         """How many minutes have data, of any counter, and are over: closed, or sealed already."""
-        closed = Minute.at(self._all.now()) - 1
-        last = max(closed, self._all.sealed() or closed)
-        return len(self._all.pending(last))
+        store = CountStore.known(self._redis)
+        closed = Minute.at(clock.now(self._redis)) - 1
+        return len(store.pending(max(closed, store.sealed() or closed)))
 
     def get(self, minute: Minute) -> Pending | None:
         """This minute; None when it has no data here, because it is published or nothing was accepted."""
@@ -126,7 +126,7 @@ class PendingMinutes:
         """
         begin, position = divmod(start, _STRIDE)
         counts: list[tuple[Id, int]] = []
-        for number, bucket in enumerate(self._store.buckets[begin:], begin):
+        for number, bucket in enumerate(self._store().buckets[begin:], begin):
             names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
             first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
             counts += [(bucket.read_id(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
@@ -138,7 +138,7 @@ class PendingMinutes:
     def count(self, minute: Minute, id: Id) -> int:
         """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self._store.buckets:
+            for bucket in self._store().buckets:
                 pipe.get(f"{bucket.prefix(minute)}{id}")
             return sum(int(value or 0) for value in pipe.execute())
 

@@ -21,12 +21,15 @@ from django.conf import settings
 
 from counter.counters import DEFAULT
 from counter.minute import Minute
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import is_cluster, master_of
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket, Garbled
-from counter.store.registry import register, registered
+from counter.store.offsets import event_buckets
+from counter.store.publishing_state import PublishingState
+from counter.store.registry import known_buckets, register, registered
 from counter.store.replication import replicated
+from counter.store.sealing import seal_everywhere
 
 CLOSED = 0
 
@@ -50,16 +53,15 @@ def spread_over(client: redis.Redis, count: int) -> bool:
     Calls that come meanwhile are refused, and so are afterwards those of processes with another number.
     Raises RedisError; EventsAreCounted.
     """
-    store = CountStore(client)
     if all(_layout(client, bucket) == count for bucket in _new(client, count)):
         return False
-    _check_events(store, count)
+    _check_events(client, count)
     _write(client, keys.BUCKETS, "SADD", count, *([] if is_cluster() else [1]))
     for counter in settings.COUNTERS:
         register(client, counter)
-    _close(client, store)
-    _check_events(store, count)  # once more: a consolidator may just have begun
-    _seal(store)
+    _close(client)
+    _check_events(client, count)  # once more: a consolidator may just have begun
+    _seal(client)
     for bucket in _new(client, count):
         _write(client, bucket.layout, "SET", count)
     return True
@@ -69,34 +71,34 @@ def _new(client: redis.Redis, count: int) -> tuple[Bucket, ...]:
     return keys.places(count, (DEFAULT, *registered(client)))
 
 
-def _close(client: redis.Redis, store: CountStore) -> None:
+def _close(client: redis.Redis) -> None:
     """2: a counter may be opened meanwhile, which looks at the default one's layout before and after."""
     closed: set[Bucket] = set()
-    while left := [bucket for bucket in store.learn() if bucket not in closed]:
+    while left := [bucket for bucket in known_buckets(client) if bucket not in closed]:
         for bucket in left:
             _write(client, bucket.layout, "SET", CLOSED)
         closed.update(left)
 
 
-def _check_events(store: CountStore, count: int) -> None:
+def _check_events(client: redis.Redis, count: int) -> None:
     """Raise EventsAreCounted where that is not in so many buckets: to which a change goes back."""
-    store.learn()
-    tags = {bucket.tag for bucket in store.event_buckets()}
+    tags = {bucket.tag for bucket in event_buckets(client)}
     if tags and tags != {bucket.tag for bucket in keys.buckets(count)}:
         raise EventsAreCounted(
             f"events are counted in {len(tags)}: leave event mode first, docs/operations.md"
         )
 
 
-def _seal(store: CountStore) -> None:
+def _seal(client: redis.Redis) -> None:
     """3: the present minute, or the last one that has anything; none where nothing was ever counted."""
+    store = CountStore.known(client)
     pending, sealed = store.pending(), store.sealed()
     if not sealed:
         if not pending:
             return
-        store.begin_at(pending[0])
+        PublishingState(client).begin_at(pending[0])
     known = [*pending[-1:], *filter(None, [sealed])]
-    store.seal(max([Minute.at(max(store.clocks())), *known]))
+    seal_everywhere(client, max([Minute.at(max(clock.of_nodes(client))), *known]))
 
 
 def _layout(client: redis.Redis, bucket: Bucket) -> int:

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.minute import Minute
-from counter.store.counts import CountStore
+from counter.store import clock
 from counter.store.offsets import Progress
 from counter.store.rebucketing import misfit
 from tasks.events.claims import Reading
@@ -138,7 +138,7 @@ class Assignment:
                     self._waiting.pause(why)
                     continue
                 if positions := self._progress.positions().get(partition):
-                    now = Minute.at(CountStore(self._client).now())
+                    now = Minute.at(clock.now(self._client))
                     reading = self._readings[partition] = Reading.at(partition, positions, now)
                     return reading.next
                 self._progress.begin(partition, self._first_offset(partition))

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from counter.kafka.client import REQUESTS, prefixed
 from counter.store.offsets import Position, counted_to
-from tasks.kafka.errors import KafkaAway
 from tasks.kafka.offsets import answers, ask, partitions_of
+from tasks.kafka.triage import asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ def backlog(
 
     Kafka has two times `seconds` to answer. Raises KafkaAway.
     """
-    try:
+    with asking():
         partitions = partitions_of(admin, prefixed(REQUESTS), seconds)
         new = [each for each in partitions if each.partition not in positions]
         earlier = OffsetSpec.for_timestamp(int(before * 1000))
@@ -39,8 +38,6 @@ def backlog(
         asked_cuts = ask(admin, partitions, earlier, seconds)
         asked_starts = ask(admin, new, OffsetSpec.earliest(), seconds)  # type: ignore[no-untyped-call]
         ends, cuts, starts = answers(asked_ends), answers(asked_cuts), answers(asked_starts)
-    except KafkaException as error:
-        raise KafkaAway(error.args[0].str()) from error
     late: dict[int, int] = {}
     for partition, end in ends.items():
         counted = counted_to(positions.get(partition, []), begin=starts.get(partition, 0))

@@ -9,8 +9,9 @@ import structlog
 from counter.ids import Id
 from counter.kafka.requests import Records, Stretch, stretches
 from counter.minute import Minute
+from counter.store.claim import Claim
 from counter.store.keys import Bucket, spread
-from counter.store.offsets import Claim, Position
+from counter.store.offsets import Position
 from tasks import metrics
 from tasks.publishing.records import UniqueCount
 

@@ -24,34 +24,20 @@ import redis
 import structlog
 from confluent_kafka import Consumer, KafkaError
 
-from counter.kafka.client import REQUESTS, client_config, prefixed
+from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import Records
-from counter.store.offsets import Claim, Progress, Refusal
+from counter.store.claim import Claim, Refusal, count_claims
+from counter.store.offsets import Progress
 from tasks import metrics
 from tasks.events.assignment import Assignment
 from tasks.events.claims import Reading, Seals, claims
+from tasks.events.group import BATCH, consumer_config
 from tasks.events.hint import Hint
 from tasks.events.own_topic import AWAY, OwnTopic
 from tasks.events.roster import Roster
 from tasks.events.waiting import Stopped, Waiting
 
 logger = structlog.get_logger(__name__)
-
-GROUP = "tally-consolidate"
-SESSION_MS = 6_000
-"""A consumer that is dead or stopped for so long loses its partitions to the others."""
-
-REFRESH_MS = 10_000
-"""Within this time a partition that was added is known; until it is read, minutes wait."""
-
-ANSWER_MS = 10_000
-"""For a broker to answer a request, before it is sent again"""
-
-BATCH = 10_000
-"""Events in hand: some ten scripts, sent together."""
-
-FETCH_BYTES = 100_000
-"""Compressed: some ten thousand events."""
 
 POLL_SECONDS = 0.1
 
@@ -86,7 +72,7 @@ class Consolidator:
 
     def _consume(self, tally: str) -> None:
         """1 to 6, as long as the topic is ours, and our Redis the one of this name."""
-        self._consumer = Consumer(_config(tally))
+        self._consumer = Consumer(consumer_config(tally))
         self._assignment = Assignment(
             self._client, self._progress, self._consumer, self._waiting, self._own_topic
         )
@@ -168,7 +154,7 @@ class Consolidator:
 
     def _count(self, claims: list[Claim]) -> None:
         try:
-            refusals = self._progress.count(claims)
+            refusals = count_claims(self._client, claims)
             if any(refusal.sealed for refusal in refusals):
                 self._seals.published = self._own_topic.last_minute()
         except AWAY as error:
@@ -189,25 +175,3 @@ class Consolidator:
         refused = {refusal.claim.partition for refusal in refusals}
         metrics.CONSOLIDATED.inc(sum(len(each.ids) for each in claims if each.partition not in refused))
         return refused, {refusal.claim.partition for refusal in refusals if refusal.is_ahead}
-
-
-def group(tally: str) -> str:
-    """The consumer group of the Tally of this name: a second one must not take partitions from the first."""
-    return f"{prefixed(GROUP)}-{tally}"
-
-
-def _config(tally: str) -> dict[str, str | int | float | bool]:
-    return client_config() | {
-        "group.id": group(tally),
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": SESSION_MS,
-        "auto.offset.reset": "error",
-        # Both for each partition, and by default ten times that: hundreds of megabytes for a backlog.
-        "queued.min.messages": BATCH,
-        "max.partition.fetch.bytes": FETCH_BYTES,
-        # After a fetch that filled the queue; by default a second, in which it runs empty.
-        "fetch.queue.backoff.ms": 10,
-        "topic.metadata.refresh.interval.ms": REFRESH_MS,
-        # What a broker was asked while it went down may never be answered; the default is a minute each.
-        "socket.timeout.ms": ANSWER_MS,
-    }

@@ -11,8 +11,9 @@ from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import marker, producer_config
 from counter.minute import Minute
 from counter.mode import is_event_mode
+from counter.store import clock
 from counter.store.clients import connect
-from counter.store.counts import CountStore
+from counter.store.offsets import event_buckets
 from counter.task_names import MARK
 from counter.ticks import EARLY_SECONDS
 
@@ -62,10 +63,9 @@ def mark(minute: Minute) -> None:
 @shared_task(name=MARK)
 def mark_minute() -> None:
     """The tick of event mode: let every partition see that the last minute is over."""
-    store = CountStore(connect())
+    client = connect()
     try:
-        store.learn()
-        if is_event_mode() or store.event_buckets():
-            mark(Minute.at(store.now() + EARLY_SECONDS))
+        if is_event_mode() or event_buckets(client):
+            mark(Minute.at(clock.now(client) + EARLY_SECONDS))
     except (NotMarked, RedisError) as error:
         logger.warning("no marker", error=str(error))

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tasks.events.consolidator import group
-from tasks.kafka.errors import KafkaAway
+from tasks.events.group import group
+from tasks.kafka.triage import asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +20,9 @@ class Member:
 def members(admin: AdminClient, tally: str, seconds: float) -> list[Member]:
     """Those of the Tally of this name, by name. Raises KafkaAway after so many seconds."""
     name = group(tally)
-    try:
+    with asking():
         [described] = admin.describe_consumer_groups([name], request_timeout=seconds).values()
         found = described.result().members
-    except KafkaException as error:
-        raise KafkaAway(error.args[0].str()) from error
     return sorted(
         (
             Member(each.client_id, tuple(sorted(of.partition for of in each.assignment.topic_partitions)))

@@ -7,17 +7,16 @@ import redis
 from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
-from counter.store.counts import CountStore
+from tasks.errors import BadRecord, NoTopic, NotOurs, PublishingError
 from tasks.events.waiting import Waiting
-from tasks.kafka.errors import KafkaAway
-from tasks.publishing.ownership import NotOurs, Ownership
-from tasks.publishing.published_log import NoTopic, PublishedLog
-from tasks.publishing.records import BadRecord, UniqueCount
+from tasks.publishing.ownership import Ownership
+from tasks.publishing.published_log import PublishedLog
+from tasks.publishing.records import UniqueCount
 
 LOOK_SECONDS = 30.0
 """Between two looks at whose the topic is."""
 
-AWAY = (RedisError, KafkaAway, KafkaException, NoTopic, BadRecord, NotOurs)
+AWAY = (RedisError, KafkaException, PublishingError)
 """What is raised while that which decides what to count does not answer, or forbids it."""
 
 
@@ -58,12 +57,12 @@ class OwnTopic:
         Raises one of AWAY.
         """
         with PublishedLog() as log:
-            if not Ownership(CountStore(self._client)).last(log):
+            if not Ownership(self._client).last(log):
                 return {}
             return {each.record.counter: each.record for each in log.last_minute()}
 
     def _look(self) -> str:
-        ownership = Ownership(CountStore(self._client))
+        ownership = Ownership(self._client)
         with PublishedLog() as log, suppress(BadRecord, NoTopic):  # by which it is nobody else's
             ownership.last(log)
         return ownership.identity

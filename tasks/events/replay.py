@@ -11,7 +11,8 @@ from django.conf import settings
 
 from counter.counters import DEFAULT
 from counter.minute import Minute
-from tasks.events.recount import Advance, Reader, Recount, read_ends
+from tasks.events.minute_reader import Advance, MinuteReader, read_ends
+from tasks.events.recount import Recount
 from tasks.kafka.topics import create_topics
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.records import UniqueCount
@@ -22,7 +23,7 @@ from tasks.publishing.transaction import Transaction
 class Replay:
     """Of the minutes from `first` through `last`, into `<prefix>unique-counts` and `<prefix>id-counts`.
 
-    Raises CannotTell, KafkaAway, StartOver, or Fenced by another replay with this prefix.
+    Raises CannotTell, KafkaAway, NoTopic, StartOver, or Fenced by another replay with this prefix.
     """
 
     def __init__(self, first: Minute, last: Minute, prefix: str) -> None:
@@ -40,34 +41,34 @@ class Replay:
         """How many events there are to read, about."""
         if self._first > self._last:
             return 0
-        with Reader(self._first, self._last) as reader:
+        with MinuteReader(self._first, self._last) as reader:
             return reader.records()
 
     def run(self, advance: Advance) -> Iterator[Minute]:
         """The minutes, as they are committed."""
         if self._first > self._last:
             return
-        with Recount() as tally, PublishedLog(self._prefix) as log:
-            with Reader(self._first, self._last) as reader:
-                reader.read(tally, advance)
+        with Recount() as recount, PublishedLog(self._prefix) as log:
+            with MinuteReader(self._first, self._last) as reader:
+                reader.count_into(recount, advance)
             for minute in self._first.through(self._last):
                 with Transaction(lambda: None, self._prefix) as transaction:
                     transaction.init()
                     done = log.last()
                     if not done or done.record.minute < minute:
-                        self._publish(transaction, tally, minute)
+                        self._publish(transaction, recount, minute)
                 yield minute
 
-    def _publish(self, transaction: Transaction, tally: Recount, minute: Minute) -> None:
+    def _publish(self, transaction: Transaction, recount: Recount, minute: Minute) -> None:
         transaction.begin()
-        named = {*tally.counters(minute), *self._ongoing} - {DEFAULT}
+        named = {*recount.counters(minute), *self._ongoing} - {DEFAULT}
         counters = [*sorted(named), DEFAULT]
         self._ongoing = named & set(settings.COUNTERS)
         if settings.PUBLISH_ID_COUNTS:
             for counter in counters:
-                for counts in tally.counts(minute, counter):
+                for counts in recount.counts(minute, counter):
                     transaction.add_id_counts(minute, counter, counts)
         for counter in counters:
-            stats, now = tally.stats(minute, counter), datetime.now(UTC)
+            stats, now = recount.stats(minute, counter), datetime.now(UTC)
             transaction.add_unique_count(UniqueCount(minute, stats, now, counter=counter))
         transaction.commit()

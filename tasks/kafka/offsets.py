@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo, OffsetSpec
 
-from tasks.kafka.errors import KafkaAway
+from tasks.kafka.triage import asking
 
 Offsets = Mapping[int, int]
 """Partition -> offset."""
@@ -20,13 +20,11 @@ def bounds(admin: AdminClient, topic: str, seconds: float) -> dict[int, tuple[in
 
     Kafka has two times `seconds` to answer. Raises KafkaAway.
     """
-    try:
+    with asking():
         partitions = partitions_of(admin, topic, seconds)
         asked_begins = ask(admin, partitions, OffsetSpec.earliest(), seconds)  # type: ignore[no-untyped-call]
         asked_ends = ask(admin, partitions, OffsetSpec.latest(), seconds)  # type: ignore[no-untyped-call]
         begins, ends = answers(asked_begins), answers(asked_ends)
-    except KafkaException as error:
-        raise KafkaAway(error.args[0].str()) from error
     return {partition: (begins[partition], ends[partition]) for partition in sorted(ends)}
 
 

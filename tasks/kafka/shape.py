@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 
+import redis
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
@@ -19,8 +20,9 @@ from redis.exceptions import RedisError
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.mode import is_event_mode
 from counter.monitoring.health import KAFKA_SECONDS
-from counter.store.counts import CountStore
-from tasks.kafka.errors import KafkaAway
+from counter.store.offsets import event_buckets
+from counter.store.publishing_state import PublishingState
+from tasks.errors import KafkaAway
 from tasks.kafka.shape_rules import (
     RULES,
     TRANSACTION_LOG,
@@ -35,18 +37,18 @@ ASK_SECONDS = 5.0
 FRESH_SECONDS = 10.0
 
 
-def look(admin: AdminClient, store: CountStore, seconds: float = ASK_SECONDS) -> list[Finding]:
+def look(admin: AdminClient, client: redis.Redis, seconds: float = ASK_SECONDS) -> list[Finding]:
     """What is wrong with the topics in use. Raises KafkaAway, after so many seconds, or RedisError."""
-    return list(judge(describe_in_use(admin, store, seconds), store.kept_partitions()))
+    return list(judge(describe_in_use(admin, client, seconds), PublishingState(client).kept_partitions()))
 
 
-def describe_in_use(admin: AdminClient, store: CountStore, seconds: float) -> list[Shape | Finding]:
+def describe_in_use(admin: AdminClient, client: redis.Redis, seconds: float) -> list[Shape | Finding]:
     """The topics in use, and Kafka's own for transactions; what there is to say where one can't be looked at.
 
     Raises KafkaAway, after so many seconds, or RedisError.
     """
     names = [UNIQUE_COUNTS, *([ID_COUNTS] if settings.PUBLISH_ID_COUNTS else [])]
-    if is_event_mode() or store.event_buckets():
+    if is_event_mode() or event_buckets(client):
         names.append(REQUESTS)
     return list(_describe(admin, [*map(prefixed, names), TRANSACTION_LOG], seconds))
 
@@ -80,8 +82,8 @@ def why_uncountable(admin: AdminClient) -> str | None:
 class Watched:
     """The same for many who ask: Kafka is asked once in FRESH_SECONDS. For one thread."""
 
-    def __init__(self, store: CountStore) -> None:
-        self._store = store
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
         self._looked = -FRESH_SECONDS
         self._texts: list[str] = []
 
@@ -93,7 +95,7 @@ class Watched:
         """What is wrong; nothing where Kafka or Redis can't tell, which others say."""
         if time.monotonic() - self._looked > FRESH_SECONDS:
             with suppress(KafkaAway, RedisError):
-                self._texts = [finding.text for finding in look(self._admin, self._store, KAFKA_SECONDS)]
+                self._texts = [finding.text for finding in look(self._admin, self._client, KAFKA_SECONDS)]
                 self._looked = time.monotonic()
         return self._texts
 

@@ -25,40 +25,39 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+import redis
 import structlog
-from celery import Task, current_app, shared_task
 from confluent_kafka.admin import AdminClient
 from django.conf import settings
-from kombu.exceptions import OperationalError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
-from counter.kafka.client import client_config, prefixed
+from counter.kafka.client import client_config
 from counter.minute import Minute
-from counter.store.clients import connect
-from counter.store.counts import CorruptMinute, CountStore, Stats
+from counter.store import clock
+from counter.store.counts import CorruptMinute, CountStore
 from counter.store.keys import GARBLED
 from counter.store.late import carry
 from counter.store.lease import Lease, LeaseLost
 from counter.store.opening import NotOpened, open_counter
-from counter.task_names import FLUSH, HISTORY
+from counter.store.publishing_state import PublishingState
+from counter.store.sealing import seal_everywhere
 from counter.ticks import EARLY_SECONDS
 from tasks import metrics
-from tasks.kafka.errors import Fenced, KafkaAway, StartOver
+from tasks.errors import Fenced, Halt, StartOver
 from tasks.kafka.shape import look
-from tasks.kafka.topics import UNIQUE_COUNTS
-from tasks.publishing.announcement import announce
-from tasks.publishing.checkpoint import Halt, find_checkpoint, look_back
+from tasks.publishing.checkpoint import find_checkpoint, look_back
 from tasks.publishing.manners import Manners
 from tasks.publishing.open_transaction import wait_decided
-from tasks.publishing.ownership import Leftover, NotOurs, Ownership
-from tasks.publishing.published_log import NoTopic, Published, PublishedLog
-from tasks.publishing.records import BadRecord, UniqueCount
-from tasks.publishing.rows import MAX_MINUTES, Row, begin, choose, going_on
+from tasks.publishing.ownership import Leftover, Ownership
+from tasks.publishing.publication import Plan, Publication, check_acknowledged
+from tasks.publishing.published_log import PublishedLog
+from tasks.publishing.report import Report
+from tasks.publishing.rows import begin, going_on
+from tasks.publishing.settling import settle
 from tasks.publishing.steps import step
 from tasks.publishing.transaction import Transaction
 from tasks.publishing.watermark import find_watermark
@@ -71,36 +70,17 @@ MAX_STARTS = 3
 BUDGET_SECONDS = 240
 """After this the rest of a backlog goes to a task of its own: far below the broker's visibility timeout."""
 
-HINT_SECONDS = 60
-"""A hint to the history that waited this long has been overtaken by another flush's."""
-
-MAX_RETRIES = 5
-FIRST_RETRY_SECONDS = 1
-"""Doubled each time: together the retries reach to the next tick, which begins anew."""
-
-HALTED_SECONDS = 10
-"""So do these, of a flush that halted."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run did, and when to look again before the next tick."""
-
-    published: list[Minute] = field(default_factory=list)
-    attempts: dict[str, int] = field(default_factory=dict)
-    """Transactions begun for each of them"""
-    again_in: timedelta | None = None
-
 
 class Flush:
     """One run of the protocol. Use it once, in one thread."""
 
-    def __init__(self, store: CountStore, manners: Manners | None = None) -> None:
-        self._store = store
-        self._lease: Lease = store.lease()
+    def __init__(self, client: redis.Redis, manners: Manners | None = None) -> None:
+        """`client` must return bytes, not str; it may repeat commands."""
+        self._client = client
+        self._state = PublishingState(client)
+        self._lease = Lease(client)
         self._manners = manners or Manners()
         self._report = Report()
-        self._ongoing: set[str] = set()
 
     def run(self) -> Report:
         """Publish and settle all that is closed.
@@ -121,7 +101,7 @@ class Flush:
             metrics.FLUSHES.labels("overtaken").inc()
             metrics.OVERTAKEN.labels(kind).inc()
             logger.info("another flusher has taken over", error=str(overtaken), kind=kind)
-        except (CorruptMinute, BadRecord, NoTopic, NotOurs) as error:
+        except CorruptMinute as error:
             raise Halt(str(error)) from error
         except ResponseError as error:
             if GARBLED.search(str(error)):
@@ -154,7 +134,7 @@ class Flush:
                 continue
             if not left:
                 with step("7.resume"):
-                    self._store.resume()
+                    self._state.resume()
                 self._report.again_in = self._until_next()
                 return
         self._report.again_in = timedelta(0)
@@ -162,7 +142,7 @@ class Flush:
     def _until_next(self) -> timedelta | None:
         """To the end of the present minute, when that is near."""
         with step("7.clock"):
-            now = self._store.now()
+            now = clock.now(self._client)
         remaining = Minute.at(now).end - now
         return timedelta(seconds=remaining) if remaining < EARLY_SECONDS else None
 
@@ -171,164 +151,47 @@ class Flush:
         with step("2.shape"):
             for counter in settings.COUNTERS:
                 with suppress(NotOpened, OutOfMemoryError):  # what waits is published all the same
-                    open_counter(self._store.client, counter)
-            self._store.learn()
+                    open_counter(self._client, counter)
             self._check_shape(admin)
         with Transaction(self._lease.extend) as transaction, PublishedLog() as log:
             with step("2.look"):
-                ownership = Ownership(self._store)
-                look_back(self._store, log, ownership)
+                ownership = Ownership(self._client)
+                look_back(self._state, log, ownership)
             with step("2.init"):
                 transaction.init()
             with step("3.open"):
                 wait_decided(admin, self._lease.extend)
             with step("3.last"):
-                checkpoint = find_checkpoint(self._store, log, ownership)
-                self._check_acknowledged(checkpoint)
+                checkpoint = find_checkpoint(self._client, log, ownership)
+                check_acknowledged(self._state, checkpoint)
             if not checkpoint:
                 return False
             with step("4.raise"):
-                self._store.seal(checkpoint)
+                store = seal_everywhere(self._client, checkpoint)
             with step("5.leftovers"):
-                self._clear(ownership.check(log, self._store, checkpoint))
+                self._clear(ownership.check(log, store, checkpoint), store)
             with step("6.closed"):
-                self._watermark = find_watermark(self._store, log)
-                last = max(checkpoint, self._watermark.minute, self._store.sealed() or checkpoint)
-                self._ongoing = going_on(log.last_minute())
-                first = begin(self._store, checkpoint + 1, last, self._ongoing) if last > checkpoint else None
+                watermark = find_watermark(self._client, log)
+                last = max(checkpoint, watermark.minute, store.sealed() or checkpoint)
+                ongoing = going_on(log.last_minute())
+                first = begin(store, checkpoint + 1, last, ongoing) if last > checkpoint else None
             if not first:
                 return False
-            self._identity = ownership.identity
-            return self._publish(transaction, log, first, last)
+            plan = Plan(first, last, ongoing, watermark, ownership.identity)
+            publication = Publication(self._client, self._lease, self._manners, self._report)
+            return publication.publish(transaction, log, plan) < last
 
-    def _clear(self, leftovers: Sequence[Leftover]) -> None:
+    def _clear(self, leftovers: Sequence[Leftover], store: CountStore) -> None:
         """5: what is published is settled; calls of a counter that its minute does not have count later."""
         for leftover in leftovers:
-            store = self._store.of(leftover.counter)
+            of_counter = store.of(leftover.counter)
             if leftover.is_published:
-                self._settle(store, leftover.minute)
+                settle(of_counter, leftover.minute, self._lease, self._manners)
             else:
                 told = {"counter": leftover.counter, "minute": str(leftover.minute)}
                 logger.warning("calls of a published minute count in a later one", **told)
-                carry(store.client, [leftover.minute], store.buckets)
+                carry(self._client, [leftover.minute], of_counter.buckets)
 
     def _check_shape(self, admin: AdminClient) -> None:
-        if found := [finding.text for finding in look(admin, self._store) if finding.halts]:
+        if found := [finding.text for finding in look(admin, self._client) if finding.halts]:
             raise Halt("; ".join(found))
-
-    def _check_acknowledged(self, checkpoint: Minute | None) -> None:
-        """A commit that Kafka has acknowledged is never made again, unless an operator says so."""
-        if kept := self._store.acknowledged():
-            last, offset = kept
-            if not checkpoint or checkpoint < last:
-                raise Halt(_missing(last, offset))
-
-    def _publish(self, transaction: Transaction, log: PublishedLog, first: Minute, last: Minute) -> bool:
-        """6: one transaction from `first` on, at most to `last`; whether minutes up to `last` are left."""
-        with step("6a.seal"):
-            self._store.seal(min(last, first + MAX_MINUTES - 1))
-            minutes = choose(self._store, first, last, self._ongoing)
-            attempt = self._store.attempt(first)
-        with step("6b.begin"):
-            transaction.begin()
-        records = [record for rows in minutes for record in self._add(transaction, rows)]
-        with step("6b.commit"):
-            offsets = transaction.commit()
-        with step("6b.acknowledged"):
-            self._store.acknowledge(records[-1].minute, offsets[0])
-        with step("6c.read_back"):
-            published = self._read_back(log, offsets, records)
-        with step("6c.published"):
-            self._store.published()
-        with step("6d.announce"):
-            announce(published, attempt)
-        self._report.published += dict.fromkeys(record.minute for record in records)
-        for record in records:
-            self._report.attempts[str(record.minute)] = attempt
-            if record.stats.total:
-                self._settle(self._store.of(record.counter), record.minute)
-        return records[-1].minute < last
-
-    def _add(self, transaction: Transaction, rows: Sequence[Row]) -> list[UniqueCount]:
-        """6b for one minute: all id-counts, then the records of its counters."""
-        if settings.PUBLISH_ID_COUNTS:
-            with step("6b.id_counts"):
-                for row in rows:
-                    if row.stats.total:
-                        self._manners.exhaust(self._add_id_counts(transaction, row))
-        with step("6b.unique_count"):
-            records = [self._record(row) for row in rows]
-            for record in records:
-                transaction.add_unique_count(record)
-        return records
-
-    def _record(self, row: Row) -> UniqueCount:
-        partitions = self._watermark.partitions if row.minute <= self._watermark.minute else 0
-        now = datetime.now(UTC)
-        return UniqueCount(row.minute, row.stats, now, partitions, self._identity, row.counter)
-
-    def _add_id_counts(self, transaction: Transaction, row: Row) -> Iterator[None]:
-        """By chunks: yields after each."""
-        unique = total = 0
-        for counts in self._store.of(row.counter).counts(row.minute):
-            transaction.add_id_counts(row.minute, row.counter, counts)
-            unique += len(counts)
-            total += sum(count for _, count in counts)
-            yield
-        if Stats(unique, total) != row.stats:
-            raise CorruptMinute(f"minute {row.minute} has counts of {unique}/{total} and {row.stats}")
-
-    def _read_back(
-        self, log: PublishedLog, offsets: list[int], records: list[UniqueCount]
-    ) -> list[Published]:
-        published = list(log.since(offsets[0]))
-        found = [(each.record.counter, each.record.minute, each.record.stats) for each in published]
-        wanted = [(each.counter, each.minute, each.stats) for each in records]
-        if found[: len(wanted)] != wanted:
-            raise Halt(_missing(records[-1].minute, offsets[0]))
-        if len(found) > len(wanted):
-            raise StartOver("the topic goes on behind what was committed")
-        return published
-
-    def _settle(self, store: CountStore, minute: Minute) -> None:
-        with step("6e.settle"):
-            self._manners.exhaust(self._delete(store, minute))
-
-    def _delete(self, store: CountStore, minute: Minute) -> Iterator[None]:
-        """By chunks: yields after each."""
-        for _ in store.settle(minute):
-            self._lease.extend()
-            yield
-
-
-def _missing(last: Minute, offset: int) -> str:
-    return (
-        f"Kafka has acknowledged the minutes up to {last}, at offset {offset} of {prefixed(UNIQUE_COUNTS)},"
-        " and does not have them: publishing them again might double them"
-    )
-
-
-@shared_task(name=FLUSH, bind=True, max_retries=MAX_RETRIES)
-def flush_closed_minutes(task: Task[[], None]) -> None:
-    """Drain every closed minute. Takes no arguments: a lost, doubled or late message changes nothing."""
-    store = CountStore(connect())
-    try:
-        report = Flush(store).run()
-    except Halt as halt:
-        metrics.FLUSHES.labels("halted").inc()
-        logger.error("publishing has stopped", error=str(halt))
-        store.halt(str(halt))
-        if task.request.retries < MAX_RETRIES:  # a look before the next tick, for the cause may be mended
-            raise task.retry(countdown=HALTED_SECONDS) from halt
-        return
-    except (KafkaAway, StartOver, RedisError) as error:
-        metrics.FLUSHES.labels("failed").inc()
-        metrics.RETRIES.labels("redis" if isinstance(error, RedisError) else "kafka").inc()
-        logger.warning("the flush did not get through", error=str(error))
-        raise task.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**task.request.retries) from error
-    if report.published:
-        metrics.FLUSHES.labels("published").inc()
-        with step("8.history"), suppress(OperationalError, RedisError):
-            current_app.send_task(HISTORY, args=[report.attempts], expires=HINT_SECONDS, retry=False)
-    if report.again_in is not None and not task.request.retries:
-        raise task.retry(countdown=report.again_in.total_seconds())

@@ -14,10 +14,9 @@ from django.db import Error
 from counter.models import PublishedMinute
 from counter.task_names import HISTORY
 from counter.time_limit import within
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import PublishingError
 from tasks.kafka.topics import PARTITION
-from tasks.publishing.published_log import NoTopic, Published, PublishedLog
-from tasks.publishing.records import BadRecord
+from tasks.publishing.published_log import Published, PublishedLog
 
 logger = structlog.get_logger(__name__)
 
@@ -87,5 +86,5 @@ def follow_topic(attempts: dict[str, int]) -> None:
     """After each flush that has published something; lost, doubled or late, the next one makes up for it."""
     try:
         follow(attempts)
-    except (Error, KafkaAway, NoTopic, BadRecord) as error:
+    except (Error, PublishingError) as error:
         logger.warning("the history waits", error=str(error))

@@ -7,15 +7,15 @@ published now could be read back. Who has it, only Kafka's own tools can tell.
 import time
 from collections.abc import Callable
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from django.conf import settings
 
 from counter.kafka.client import prefixed
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import Halt, KafkaAway
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
-from tasks.publishing.checkpoint import Halt
+from tasks.kafka.triage import asking
 
 ASK_SECONDS = 5.0
 WAIT_SECONDS = 10.0
@@ -48,11 +48,9 @@ def _failure(admin: AdminClient) -> Exception | None:
 
 def open_since(admin: AdminClient) -> int | None:
     """The offset of the first record that is neither committed nor aborted yet. Raises KafkaAway."""
-    try:
+    with asking():
         decided = _end(admin, IsolationLevel.READ_COMMITTED)
         return decided if decided < _end(admin, IsolationLevel.READ_UNCOMMITTED) else None
-    except KafkaException as error:
-        raise KafkaAway(error.args[0].str()) from error
 
 
 def _end(admin: AdminClient, level: IsolationLevel) -> int:

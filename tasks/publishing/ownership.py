@@ -10,17 +10,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import redis
+
 from counter.kafka.client import prefixed
 from counter.minute import Minute
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
+from tasks.errors import NotOurs
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.published_log import Published, PublishedLog
 
 UNNAMED = ""
-
-
-class NotOurs(Exception):
-    """A record is another Tally's, or there is none: from this Redis its minute was not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,11 @@ class Leftover:
 class Ownership:
     """As it is for this Redis at this moment, which has a name from then on. Raises RedisError."""
 
-    def __init__(self, store: CountStore) -> None:
-        self.identity = store.identify()
-        self._word = store.word()
+    def __init__(self, client: redis.Redis) -> None:
+        """`client` must return bytes, not str; it may repeat commands."""
+        state = PublishingState(client)
+        self.identity = state.identify()
+        self._word = state.word(CountStore.known(client).settled())
 
     def last(self, log: PublishedLog) -> Published | None:
         """The last committed record; None without one. Raises NotOurs; BadRecord, KafkaAway or NoTopic."""

@@ -13,6 +13,7 @@ from counter.ids import Id
 from counter.minute import Minute
 from counter.store.counts import Stats
 from counter.timestamp import timestamp
+from tasks.errors import BadRecord
 
 PARTITIONS_READ = "requests-partitions-read"
 TALLY = "tally"
@@ -21,10 +22,6 @@ Counts = Sequence[tuple[Id, int]]
 """(id, count)"""
 
 Headers = dict[str, str | bytes | None] | list[Header] | None
-
-
-class BadRecord(Exception):
-    """A record of `unique-counts` is not one that Tally writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from counter.kafka.client import LastError, client_config, prefixed
 from counter.minute import Minute
 from tasks import metrics
-from tasks.kafka.errors import KafkaAway, StartOver, triage
+from tasks.errors import KafkaAway, StartOver
 from tasks.kafka.topics import ID_COUNTS, PARTITION, UNIQUE_COUNTS
+from tasks.kafka.triage import triage
 from tasks.publishing.records import Counts, UniqueCount, id_counts
 
 TRANSACTIONAL_ID = "tally-flush"

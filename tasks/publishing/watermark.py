@@ -7,11 +7,14 @@ minutes wait for a consumer that is behind, and a broker whose clock is ahead ca
 
 from dataclasses import dataclass
 
+import redis
+
 from counter.kafka.client import REQUESTS, prefixed
 from counter.minute import Minute
 from counter.mode import is_event_mode
-from counter.store.counts import CountStore
-from counter.store.offsets import Position, closed_minute
+from counter.store import clock, keys
+from counter.store.offsets import Position, Progress, closed_minute, event_buckets
+from counter.store.registry import known_buckets
 from tasks.publishing.published_log import PublishedLog
 
 
@@ -25,22 +28,22 @@ class Watermark:
     """Of `requests`, that have been read past its end; 0 where there are no events"""
 
 
-def find_watermark(store: CountStore, log: PublishedLog) -> Watermark:
+def find_watermark(client: redis.Redis, log: PublishedLog) -> Watermark:
     """What is over now. Raises KafkaAway or NoTopic where partitions count and can't be told."""
-    by_clock = Minute.at(store.now()) - 1
-    if not store.event_buckets() and not is_event_mode():
+    by_clock = Minute.at(clock.now(client)) - 1
+    if not event_buckets(client) and not is_event_mode():
         return Watermark(by_clock)
-    positions = _positions(store)
+    positions = _positions(client)
     # Asked for each time: a partition that was added holds events that nobody may have read yet.
     partitions = log.count_partitions(prefixed(REQUESTS))
     by_events = min(closed_minute(positions.get(partition)) for partition in range(partitions))
     return Watermark(min(by_clock, by_events), partitions)
 
 
-def _positions(store: CountStore) -> dict[int, list[Position]]:
+def _positions(client: redis.Redis) -> dict[int, list[Position]]:
     """Of all counters: one that was just opened may have events in a minute that is over for the others."""
     while True:
-        known = store.learn()
-        positions = store.progress().positions()
-        if store.learn() == known:
+        known = known_buckets(client)
+        positions = Progress(client, keys.counters_of(known)).positions()
+        if known_buckets(client) == known:
             return positions

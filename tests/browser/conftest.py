@@ -13,8 +13,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from counter.accepting.accept_call import PATH
 from counter.minute import Minute
+from counter.store import clock
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.reset import new_topics
@@ -54,11 +56,11 @@ class System:
 
     def begin(self) -> None:
         """Have the calls to come in one minute: go on when it has some time left."""
-        wait_until(lambda: self.store.now() % 60 < 35, "a minute is young", 90)
+        wait_until(lambda: clock.now(self.store.client) % 60 < 35, "a minute is young", 90)
 
     def close(self, minute: Minute) -> None:
         """Let the minute be over."""
-        self.store.begin_at(minute)
+        PublishingState(self.store.client).begin_at(minute)
         self.store.seal(minute)
 
 
@@ -81,7 +83,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
             stack.enter_context(run(process))
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: is_ready(url), f"web is ready, see {server.log}")
-        yield System(url, password, CountStore(client), server, beat)
+        yield System(url, password, CountStore.known(client), server, beat)
 
 
 def is_ready(url: str) -> bool:

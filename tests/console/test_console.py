@@ -25,18 +25,19 @@ from console.panels import registry
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
-from counter.store.keys import WHOLE
+from counter.store.lease import Lease
+from counter.store.publishing_state import PublishingState
 from tests.support.directives import configured
+from tests.support.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
 from tests.support.processes import ServerProcess
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka_process")]
 
 ACTIONS = "/admin/admin/logentry/"
-HOME, LIVE, FLUSH = "/admin/", "/admin/counter/pendingminute/live/", "/admin/counter/pendingminute/flush/"
-INDEX = "/admin/"
-HISTORY = "/admin/counter/publishedminute/"
+FLUSH = "/admin/counter/pendingminute/flush/"
 
 Login = Callable[..., Client]
 
@@ -71,29 +72,6 @@ def text(client: Client, url: str) -> str:
     answer = client.get(url)
     assert answer.status_code == 200, url
     return answer.content.decode()
-
-
-def wait_in_redis(valkey: redis.Redis, minute: Minute, counts: dict[int, int]) -> None:
-    """Let the minute have these counts, as accepting leaves them."""
-    valkey.mset({f"{minute}_{id}": count for id, count in counts.items()})
-    valkey.rpush(WHOLE.ids(minute), *counts)
-    valkey.hset(WHOLE.stats(minute), mapping={"unique": len(counts), "total": sum(counts.values())})
-    valkey.zadd(WHOLE.pending, {str(minute): float(str(minute))})
-
-
-def publish(minute: Minute, unique: int = 3, total: int = 5, lag: float = 1.0, offset: int = 7) -> None:
-    """A row of the history."""
-    PublishedMinute.objects.create(
-        key=str(minute),
-        start=minute.start,
-        unique=unique,
-        total=total,
-        published_at=datetime.fromtimestamp(minute.end + lag, UTC),
-        lag_seconds=lag,
-        partition=0,
-        offset=offset,
-        attempts=1,
-    )
 
 
 # Who may do what
@@ -162,7 +140,7 @@ def test_nothing_was_ever_accepted(viewer: Client, store: CountStore) -> None:
 def test_a_minute_is_overdue_90_seconds_after_its_end(
     viewer: Client, store: CountStore, valkey: redis.Redis
 ) -> None:
-    now = Minute.at(store.now())
+    now = Minute.at(clock.now(store.client))
     wait_in_redis(valkey, now - 5, {1: 1})
     seen = overview.look({})
     assert [row.state for row in seen.rows] == ["overdue"]
@@ -171,15 +149,15 @@ def test_a_minute_is_overdue_90_seconds_after_its_end(
 
 
 def test_idle_minutes_that_are_not_published_show_too(viewer: Client, store: CountStore) -> None:
-    publish(Minute.at(store.now()) - 2)
+    publish(Minute.at(clock.now(store.client)) - 2)
     assert "Idle" in text(viewer, LIVE)
     PublishedMinute.objects.all().delete()
-    publish(Minute.at(store.now()) - 10)
+    publish(Minute.at(clock.now(store.client)) - 10)
     assert "Publishing stands still" in text(viewer, LIVE)
 
 
 def test_a_halt_is_loud(viewer: Client, store: CountStore) -> None:
-    store.halt("unique-counts has no record")
+    PublishingState(store.client).halt("unique-counts has no record")
     page = text(viewer, LIVE)
     assert 'role="alert"' in page
     assert "Publishing has stopped" in page
@@ -223,7 +201,7 @@ def test_a_flush_that_can_not_be_sent_says_so(operator: Client, valkey_process: 
 
 
 def test_many_pending_minutes_come_in_pages(viewer: Client, store: CountStore, valkey: redis.Redis) -> None:
-    last = Minute.at(store.now()) - 1
+    last = Minute.at(clock.now(store.client)) - 1
     minutes = list((last - 69).through(last))
     for minute in minutes:
         wait_in_redis(valkey, minute, {1: 1})
@@ -252,13 +230,13 @@ def test_many_pending_minutes_come_in_pages(viewer: Client, store: CountStore, v
 def test_a_flush_is_followed(
     viewer: Client, store: CountStore, happened: str, seconds: int, expected: str
 ) -> None:
-    minute = Minute.at(store.now()) - 1
+    minute = Minute.at(clock.now(store.client)) - 1
     if "sealed" in happened:
         store.seal(minute)
     if "taken" in happened:
-        assert store.lease().take()
+        assert Lease(store.client).take()
     if "halted" in happened:
-        store.halt("clocks")
+        PublishingState(store.client).halt("clocks")
     url = f"{LIVE}?flush={minute}&at={int(time.time()) - seconds}"
     assert expected in text(viewer, url)
     publish(minute)
@@ -313,7 +291,7 @@ def test_the_top_of_a_large_minute_comes_in_slices(viewer: Client, valkey: redis
 
 
 def test_a_minute_that_is_elsewhere(viewer: Client, store: CountStore) -> None:
-    minute = Minute.at(store.now()) - 1
+    minute = Minute.at(clock.now(store.client)) - 1
     url = f"/admin/counter/pendingminute/{minute}/"
     assert viewer.get(url).headers["location"] == HOME
     publish(minute)
@@ -373,7 +351,7 @@ def test_the_calendar_jumps_to_what_there_is(viewer: Client) -> None:
     assert choices("start__year=2026&start__month=3") == ["&lsaquo; 2026", "March 1", "March 2"]
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 async def test_what_is_listed_is_exported() -> None:
     user = await User.objects.acreate(username="root", is_staff=True, is_superuser=True)
     client = AsyncClient()
@@ -458,7 +436,7 @@ def test_a_superuser_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert User.objects.count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_rows_from_before_get_their_time() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("counter", "0001_initial")])
@@ -497,22 +475,22 @@ def clicks(settings: Settings, valkey: redis.Redis) -> Minute:
 
 
 def test_counters_stand_side_by_side_and_one_is_chosen_once(viewer: Client, clicks: Minute) -> None:
-    page = viewer.get(INDEX).content.decode()
+    page = viewer.get(HOME).content.decode()
     assert '<option value="clicks">clicks</option>' in page
     assert "?counter=clicks" in page
     assert f'data-minute="{clicks}"' not in page
-    page = viewer.get(f"{INDEX}?counter=clicks").content.decode()
+    page = viewer.get(f"{HOME}?counter=clicks").content.decode()
     assert '<option value="clicks" selected>' in page
-    for url in (INDEX, f"{INDEX}counter/pendingminute/live/"):
+    for url in (HOME, f"{HOME}counter/pendingminute/live/"):
         assert f'data-minute="{clicks}"' in viewer.get(url).content.decode()
 
 
 def test_the_pages_of_a_named_counter_are_about_it(viewer: Client, clicks: Minute) -> None:
-    viewer.get(f"{INDEX}?counter=clicks")
-    page = viewer.get(f"{INDEX}counter/pendingminute/{clicks}/?id=a").content.decode()
+    viewer.get(f"{HOME}?counter=clicks")
+    page = viewer.get(f"{HOME}counter/pendingminute/{clicks}/?id=a").content.decode()
     assert "<strong>a</strong> was accepted <strong>2</strong> times" in page
     assert "&lt;b&gt;" in page
-    top = viewer.get(f"{INDEX}counter/pendingminute/{clicks}/top/").json()
+    top = viewer.get(f"{HOME}counter/pendingminute/{clicks}/top/").json()
     assert top["top"] == [["a", 2], ["<b>", 1]]
     history = viewer.get(HISTORY).content.decode()
     assert ">7<" in history
@@ -529,5 +507,5 @@ async def whole(answer: AsyncIterable[bytes]) -> str:
 
 
 def test_an_unknown_counter_chooses_none(viewer: Client, clicks: Minute) -> None:
-    page = viewer.get(f"{INDEX}?counter=nobody").content.decode()
+    page = viewer.get(f"{HOME}?counter=nobody").content.decode()
     assert '<option value="" selected>' in page

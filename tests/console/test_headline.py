@@ -15,6 +15,7 @@ from console.level import Level
 from console.verdict import Section, Verdict
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
@@ -48,7 +49,7 @@ def test_events_that_nobody_counts_are_said(
     kafka: None, store: CountStore, valkey: redis.Redis, settings: Settings
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
-    topic, last = Requests(), Minute.at(store.now()) - 1
+    topic, last = Requests(), Minute.at(clock.now(store.client)) - 1
     wait_until(lambda: headline().level == Level.OK, "there is nothing to say")
     topic.append(0, at(last), 1)
     topic.append(1, at(last, 1), 2, 3)
@@ -89,8 +90,8 @@ def test_an_event_that_has_just_come_is_on_its_way(
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     topic = Requests()
-    topic.append(0, Minute.at(store.now()).start.timestamp() - 60, 1)
-    topic.append(0, store.now() + 60, 2)
+    topic.append(0, Minute.at(clock.now(store.client)).start.timestamp() - 60, 1)
+    topic.append(0, clock.now(store.client) + 60, 2)
     expect("1 accepted call is not counted, since the start")
 
 

@@ -14,6 +14,7 @@ from console.panels import registry
 from console.panels.registry import Fact
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK, callback_queue
@@ -33,7 +34,7 @@ def test_who_counts_events_and_how_far_is_shown(
     kafka: None, store: CountStore, valkey: redis.Redis, settings: Settings
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
-    topic, last = Requests(), Minute.at(store.now()) - 1
+    topic, last = Requests(), Minute.at(clock.now(store.client)) - 1
     topic.append(0, at(last, 1), 1, 2)
     topic.append(1, at(last, 3), 3)
     topic.append(2, at(last, 2), 4)
@@ -68,7 +69,7 @@ def test_how_fast_events_come_and_are_counted_is_shown(
     settings.ACCEPT_SINK = "kafka"
     monkeypatch.setattr("console.pace.APART_SECONDS", 0)
     cache.clear()
-    topic, last = Requests(), Minute.at(store.now()) - 1
+    topic, last = Requests(), Minute.at(clock.now(store.client)) - 1
     assert "Appended" not in facts("Events"), "there is nothing to compare with"
     topic.append(0, at(last), 1, 2, 3)
     seen = facts("Events")

@@ -12,11 +12,14 @@ from counter.minute import Minute
 from counter.monitoring.exposition import RedisCollector
 from counter.monitoring.health import redis_problems
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
+from counter.store.claim import Claim, count_claims
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
-from counter.store.offsets import Claim, Progress
+from counter.store.offsets import Progress
 from counter.store.opening import open_counter
 from counter.store.pending import PendingMinutes
+from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -94,14 +97,14 @@ def accept(server: AclValkey, settings: Settings) -> Minute:
     settings.COUNTERS = ("clicks",)
     SyncWriter(connect_for_accept()).record([1, 2, 2])
     SyncWriter(connect_for_accept()).record(["a", "b", "b"], "clicks")
-    return CountStore(connect()).pending()[-1]
+    return CountStore.known(connect()).pending()[-1]
 
 
 def test_web_counts_and_looks(server: AclValkey, settings: Settings) -> None:
     minute = accept(server, settings)
     assert list(redis_problems(connect_for_accept())) == []
     assert str(minute) in [str(each.minute) for each in PendingMinutes(connect()).list()]
-    assert CountStore(connect()).halted() is None
+    assert PublishingState(connect()).halted() is None
 
 
 def test_web_opens_a_counter_where_events_are_counted(server: AclValkey, settings: Settings) -> None:
@@ -118,10 +121,9 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
     minute = accept(server, settings)
     settings.REDIS_URL = server.url_for("worker")
     open_counter(connect(), "clicks")
-    store = CountStore(connect())
-    store.learn()
-    assert store.identify() == store.identify()
-    store.begin_at(minute)
+    store = CountStore.known(connect())
+    assert PublishingState(store.client).identify() == PublishingState(store.client).identify()
+    PublishingState(store.client).begin_at(minute)
     store.seal(minute)
     for counter, id in ((DEFAULT, 2), ("clicks", "b")):
         of = store.of(counter)
@@ -133,17 +135,17 @@ def test_a_worker_seals_reads_and_settles(server: AclValkey, settings: Settings)
 
 def test_a_consolidator_counts_events(server: AclValkey, settings: Settings) -> None:
     settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url_for("consolidator")
-    progress, minute = Progress(connect()), Minute.at(CountStore(connect()).now()) + 2
-    assert CountStore(connect()).identify()
+    progress, minute = Progress(connect()), Minute.at(clock.now(connect())) + 2
+    assert PublishingState(connect()).identify()
     progress.begin(0, 0)
     claims = [Claim(bucket, 0, 0, 2, 1, minute, [1, 2]) for bucket in progress.buckets]
-    assert progress.count(claims) == []
+    assert count_claims(connect(), claims) == []
     assert [each.next for each in progress.positions()[0]] == [2] * len(progress.buckets)
     open_counter(connect(), "installs")
     progress.know([DEFAULT, "installs"])
     assert len(progress.positions()[0]) == len(progress.buckets)
     claims = [Claim(each, 0, 2, 3, 2, minute, ["a"]) for each in progress.buckets if each.counter]
-    assert progress.count(claims) == []
+    assert count_claims(connect(), claims) == []
     up = next(iter(RedisCollector(connect()).collect()))
     assert [sample.value for sample in up.samples] == [1], denied(server)
 

@@ -97,7 +97,7 @@ def test_minutes_are_published_and_settled_and_the_history_is_filled_in_later(
 ) -> None:
     """More of them than the worker has processes."""
     worker = tally("worker", log=tmp_path / "worker.log", env={"DATABASE_URL": database.url})
-    with closing(Tally(valkey, CountStore(valkey))) as system, run(worker):
+    with closing(Tally(valkey, CountStore.known(valkey))) as system, run(worker):
         end_minute(system)
         wait_until(database.rows, "the history is written")
         with database.hanging():

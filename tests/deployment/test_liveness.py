@@ -46,7 +46,7 @@ def test_a_worker_that_hangs_in_a_step_does_not_look_alive(
     worker: Worker, faults: Faults, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a metric says in which; a process that is gone hangs no more."""
-    with closing(Tally(valkey, CountStore(valkey))) as system:
+    with closing(Tally(valkey, CountStore.known(valkey))) as system:
         system.accept(1)
         system.end_minute()
         faults.arm("6b.commit/commit_transaction.before", "stop")
@@ -54,7 +54,8 @@ def test_a_worker_that_hangs_in_a_step_does_not_look_alive(
         wait_until(faults.fired, "it hangs")
         wait_until(looks_alive, "a process in a step looks alive")
         monkeypatch.setattr(steps, "MAX_SECONDS", 0.0)
-        with pytest.raises(CommandError, match=r"hangs in 6b\.commit"):
+        # Another may be at a step, too: the lease runs out after fifteen seconds.
+        with pytest.raises(CommandError, match=r"hangs in (.*, )?6b\.commit"):
             call_command("answers", "liveness")
         hung = faults.fired()
         assert hung

@@ -14,6 +14,7 @@ from counter.monitoring.checks import check_broker, check_redis_url
 from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from tasks.publishing.flush import Flush
 from tests.sentinels import Watched, running
 from tests.support.checker import verify
@@ -36,7 +37,7 @@ def end_minute(store: CountStore) -> None:
     """As the clock would; the worker is told by the next tick, or by the flush of its start."""
     pending = store.pending()
     if not store.sealed():
-        store.begin_at(pending[0])
+        PublishingState(store.client).begin_at(pending[0])
     store.seal(pending[-1])
 
 
@@ -45,7 +46,7 @@ def publish(store: CountStore) -> None:
     end_minute(store)
 
     def is_drained() -> bool:
-        Flush(store).run()
+        Flush(store.client).run()
         return not store.pending()
 
     wait_until(is_drained, "everything is published")
@@ -61,7 +62,7 @@ def test_a_master_is_killed_under_load(watched: Watched, tmp_path: Path, is_one_
         programs = [tally(name, log=tmp_path / f"{name}.log", env=env) for name in ("worker", "beat")]
         for program in programs:
             stack.enter_context(run(program))
-        store = CountStore(stack.enter_context(closing(connect())))
+        store = CountStore.known(stack.enter_context(closing(connect())))
         load = stack.enter_context(Load(url))
         load.wait_for(CALLS)
         wait_until(lambda: connect().exists(keys.BEAT), "a beat ticks")
@@ -81,7 +82,7 @@ def test_a_master_is_killed_under_load(watched: Watched, tmp_path: Path, is_one_
         wait_until(store.settled, "it is published and settled", 120)
         load.wait_for(CALLS)
     with redis.Redis(port=watched.master()) as client:
-        publish(CountStore(client))
+        publish(CountStore.known(client))
         verify(load.calls, client)
 
 

@@ -23,13 +23,14 @@ from counter.minute import Minute
 from counter.monitoring.health import kafka_problems, redis_problems
 from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.sinks.outcome import Unavailable
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import KafkaAway
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.publishing.transaction import TRANSACTIONAL_ID, Transaction
 from tests.support.acl import users
@@ -216,8 +217,8 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
             assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
             assert receiver.got.get(timeout=60)[2]["unique"] == 1  # type: ignore[index]
         assert httpx.post(f"{url}/api/v1/accept/", json={"ids": [43, 44]}).is_success
-        store = CountStore(client)
-        store.begin_at(store.pending()[0])
+        store = CountStore.known(client)
+        PublishingState(store.client).begin_at(store.pending()[0])
         store.seal(store.pending()[-1])
         subprocess.run([*celery, "call", FLUSH], cwd=ROOT, env=os.environ | admin, check=True)
         assert next(unique_counts(servers.kafka)).startswith(b'{"minute": "')
@@ -249,7 +250,7 @@ def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> 
             lambda: httpx.post(f"{url}/api/v1/accept/", json={"ids": [43, 44]}).is_success, "and batches"
         )
         last = Minute.at(time.time())
-        wait_until(lambda: last < Minute.at(CountStore(client).now()), "their minute is over", 90)
+        wait_until(lambda: last < Minute.at(clock.now(client)), "their minute is over", 90)
         celery = [str(BIN / "celery"), "-A", "project", "call", "tasks.markers.mark_minute"]
         subprocess.run(celery, cwd=ROOT, env=os.environ | env["admin"], check=True)
         minute = Minute.parse(json.loads(next(unique_counts(servers.kafka)))["minute"])

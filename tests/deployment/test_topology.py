@@ -17,6 +17,8 @@ import pytest
 from counter.accepting.accept_call import PATH
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.offsets import Progress, forget_events
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
@@ -148,7 +150,7 @@ class Topology:
         """End the present minute before its time, and send a tick."""
         if pending := self._store.pending():
             if not self._store.sealed():
-                self._store.begin_at(pending[0])
+                PublishingState(self._store.client).begin_at(pending[0])
             self._store.seal(pending[-1])
         app.send_task(FLUSH)
 
@@ -174,7 +176,7 @@ def topology(
         valkey.flushall()
         new_topics()
         manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
-        topology = Topology(tmp_path_factory.mktemp("topology"), postgres, CountStore(valkey))
+        topology = Topology(tmp_path_factory.mktemp("topology"), postgres, CountStore.known(valkey))
         for process in topology.processes:
             stack.enter_context(run(process))
         for name in topology.webs:
@@ -289,8 +291,8 @@ def test_every_panel_of_the_dashboard_has_data(topology: Topology) -> None:
     topology.keep_workers()
     queries = [query for query in dashboard_queries() if "ALERTS" not in query]
     with connect() as client, topology.load() as load:
-        store = CountStore(client)
-        store.progress().begin(0, 0)
+        store = CountStore.known(client)
+        Progress.known(store.client).begin(0, 0)
         try:
             load.wait_for(CALLS)
             app.send_task(FLUSH)
@@ -300,4 +302,4 @@ def test_every_panel_of_the_dashboard_has_data(topology: Topology) -> None:
                 120,
             )
         finally:
-            store.forget_events()
+            forget_events(store.client)

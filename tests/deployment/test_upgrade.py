@@ -12,6 +12,7 @@ import redis
 from pytest_django import Settings
 
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
@@ -115,10 +116,10 @@ class System:
 
     def end_minute(self) -> None:
         """End the present minute before its time, where calls alone say which it is; and send a tick."""
-        store = CountStore(self._valkey)
+        store = CountStore.known(self._valkey)
         if self._sink == "redis" and (pending := store.pending()):
             if not store.sealed():
-                store.begin_at(pending[0])
+                PublishingState(store.client).begin_at(pending[0])
             store.seal(pending[-1])
         app.send_task(FLUSH)
 
@@ -128,7 +129,7 @@ class System:
         def is_drained() -> bool:
             self.end_minute()
             published = sum(total for _, _, total in unique_counts())
-            return published >= calls.ok.total() and not CountStore(self._valkey).pending()
+            return published >= calls.ok.total() and not CountStore.known(self._valkey).pending()
 
         wait_until(is_drained, "all that was accepted is published", DRAIN_SECONDS)
         verify(calls, self._valkey)

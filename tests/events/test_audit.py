@@ -41,7 +41,7 @@ def first(topic: Requests, valkey: redis.Redis) -> Minute:
 
 
 def publish(store: CountStore) -> None:
-    while Flush(store).run().published:
+    while Flush(store.client).run().published:
         pass
 
 
@@ -101,7 +101,7 @@ def test_events_that_are_gone_can_not_be_told(topic: Requests, store: CountStore
 def test_kafka_away_can_not_be_told(
     store: CountStore, first: Minute, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.events.recount.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.kafka.reader.ASK_SECONDS", 0.5)
     settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
     assert audit(str(first))[0] == 2
 

@@ -13,18 +13,19 @@ from redis.exceptions import RedisError, ResponseError
 
 from counter.ids import Id
 from counter.minute import Minute
+from counter.store.claim import count_claims
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
-from counter.store.offsets import Claim, Progress
-from tasks.events.consolidator import group
-from tasks.kafka.errors import KafkaAway, StartOver
-from tasks.publishing.checkpoint import Halt
+from counter.store.offsets import Progress
+from counter.store.publishing_state import PublishingState
+from tasks.errors import Halt, KafkaAway, StartOver
+from tasks.events.group import group
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
 from tests.support.directives import configured, used_memory
 from tests.support.processes import DEADLINE_SECONDS, wait_until
 from tests.support.reading import unique_counts
-from tests.support.requests_topic import Requests, at, consolidating
+from tests.support.requests_topic import Requests, at, claim, consolidating
 from tests.support.systems import systems
 
 pytestmark = pytest.mark.django_db
@@ -99,26 +100,22 @@ def progress(valkey: redis.Redis) -> Progress:
     return progress
 
 
-def claim(start: int, end: int, minute: Minute, *ids: int) -> Claim:
-    return Claim(WHOLE, 0, start, end, int(at(minute) * 1000), minute, ids)
-
-
 def test_what_was_counted_is_refused(progress: Progress, store: CountStore, first: Minute) -> None:
-    assert progress.count([claim(0, 2, first, 1, 2), claim(2, 3, first + 1, 1)]) == []
+    assert count_claims(store.client, [claim(0, 2, first, 1, 2), claim(2, 3, first + 1, 1)]) == []
     for repeated in (claim(0, 2, first, 1, 2), claim(1, 4, first, 2, 3), claim(0, 4, first, 1)):
-        assert [each.claim for each in progress.count([repeated])] == [repeated]
+        assert [each.claim for each in count_claims(store.client, [repeated])] == [repeated]
     assert store.stats([first, first + 1]) == [Stats(2, 2), Stats(1, 1)]
     assert progress.positions()[0][0].next == 3
 
 
 def test_what_is_not_next_is_refused(progress: Progress, store: CountStore, first: Minute) -> None:
-    assert len(progress.count([claim(1, 2, first, 1), claim(2, 3, first, 1)])) == 2
+    assert len(count_claims(store.client, [claim(1, 2, first, 1), claim(2, 3, first, 1)])) == 2
     assert store.pending() == []
 
 
 def test_nothing_is_counted_in_a_sealed_minute(progress: Progress, store: CountStore, first: Minute) -> None:
     store.seal(first)
-    [refusal] = progress.count([claim(0, 1, first, 1)])
+    [refusal] = count_claims(store.client, [claim(0, 1, first, 1)])
     assert refusal.sealed == first
     assert store.pending() == []
     assert progress.positions()[0][0].next == 0
@@ -130,11 +127,11 @@ def test_nothing_is_counted_by_who_thinks_that_there_are_more_or_less_buckets(
     for closed_or_changed in (0, 16):
         valkey.set(WHOLE.layout, closed_or_changed)
         with pytest.raises(ResponseError, match="LAYOUT"):
-            progress.count([claim(0, 1, first, 1)])
+            count_claims(store.client, [claim(0, 1, first, 1)])
         assert store.pending() == []
         assert progress.positions()[0][0].next == 0
     valkey.set(WHOLE.layout, 1)
-    assert progress.count([claim(0, 1, first, 1)]) == []
+    assert count_claims(store.client, [claim(0, 1, first, 1)]) == []
 
 
 def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
@@ -157,7 +154,7 @@ def test_a_crowded_redis_is_left_to_partitions_behind_so_that_minutes_end(
 
         def is_published() -> bool:
             with suppress(RedisError, KafkaAway, StartOver):  # ticks go on
-                Flush(store).run()
+                Flush(store.client).run()
             return store.settled() == first + minutes - 1
 
         wait_until(is_published, "all minutes are published", 3 * DEADLINE_SECONDS)
@@ -187,10 +184,12 @@ def test_a_minute_waits_for_every_partition(
     topic.mark(at(first + 1), 0, 1)
     with consolidating():
         topic.wait_counted(valkey)
-        assert Flush(store).run().published == [], "partition 2 is idle: nobody knows what time it is there"
+        assert Flush(store.client).run().published == [], (
+            "partition 2 is idle: nobody knows what time it is there"
+        )
         topic.mark(at(first + 1), 2)
         topic.wait_counted(valkey)
-    assert Flush(store).run().published == [first]
+    assert Flush(store.client).run().published == [first]
     assert unique_counts() == [(str(first), 1, 1)]
 
 
@@ -201,7 +200,7 @@ def test_a_minute_that_is_not_over_by_redis_clock_waits_as_well(
     topic.append(0, at(now + 10), 1)
     topic.mark(at(now + 20))
     topic.count(valkey)
-    assert Flush(store).run().published == []
+    assert Flush(store.client).run().published == []
 
 
 def test_an_added_partition_holds_minutes_back_until_it_has_been_read(
@@ -212,10 +211,10 @@ def test_an_added_partition_holds_minutes_back_until_it_has_been_read(
     topic.count(valkey)
     added = topic.add_partition()
     topic.append(added, at(first), 1, 2)
-    assert Flush(store).run().published == []
+    assert Flush(store.client).run().published == []
     topic.mark(at(first + 1), added)
     topic.count(valkey)
-    assert Flush(store).run().published == [first]
+    assert Flush(store.client).run().published == [first]
     assert unique_counts() == [(str(first), 2, 3)]
 
 
@@ -226,11 +225,11 @@ def test_the_first_minute_is_the_earliest_of_all_partitions(
     topic.mark(at(first + 9), 0, 1)
     with consolidating():
         topic.wait_counted(valkey)
-        assert Flush(store).run().published == []
+        assert Flush(store.client).run().published == []
         topic.append(2, at(first), 2)
         topic.mark(at(first + 9), 2)
         topic.wait_counted(valkey)
-    Flush(store).run()
+    Flush(store.client).run()
     assert [minute for minute, _, _ in unique_counts()] == [str(first + n) for n in range(9)]
 
 
@@ -251,7 +250,7 @@ def test_several_share_the_partitions_and_count_each_event_once(
         calls.ok[1] += 1
         topic.mark(at(first + 1))
         topic.wait_counted(valkey)
-    assert Flush(store).run().published == [first]
+    assert Flush(store.client).run().published == [first]
     verify(calls, valkey)
 
 
@@ -263,7 +262,7 @@ def publish(topic: Requests, store: CountStore, valkey: redis.Redis, first: Minu
     topic.append(0, at(first + 1), 1)
     topic.append(2, at(first + 1), 4, 4)
     topic.count(valkey)
-    assert Flush(store).run().published == [first]
+    assert Flush(store.client).run().published == [first]
     calls = Calls()
     calls.ok.update([1, 2, 3, 1, 4, 4])
     return calls
@@ -275,7 +274,7 @@ def publish_second(
     """The second of them, too; it must have all that is left. While somebody counts."""
     topic.mark(at(first + 2))
     topic.wait_counted(valkey)
-    assert Flush(store).run().published == [first + 1]
+    assert Flush(store.client).run().published == [first + 1]
     verify(calls, valkey)
 
 
@@ -296,7 +295,7 @@ def test_a_redis_that_lost_everything_is_filled_again_from_the_events_when_an_op
         calls.ok[5] += 1
         wait_until(lambda: "written by another Tally" in caplog.text, "it says why it waits")
         with pytest.raises(Halt, match="another Tally"):
-            Flush(store).run()
+            Flush(store.client).run()
         assert Progress(valkey).positions() == {}
         call_command("take_over", "--yes", stdout=StringIO())
         publish_second(topic, store, valkey, first, calls)
@@ -315,7 +314,7 @@ def test_a_second_tally_leaves_the_events_to_the_first(
         with second.at_work(), consolidating():
             wait_until(lambda: "written by another Tally" in caplog.text, "it says why it waits")
             publish_second(topic, store, valkey, first, calls)
-        assert second.store.progress().positions() == {}
+        assert Progress.known(second.store.client).positions() == {}
         with pytest.raises(Halt, match="another Tally"):
             second.flush()
 
@@ -335,7 +334,7 @@ def test_two_new_ones_count_all_events_each_until_one_has_published(
     with systems(tmp_path, 1) as [second], consolidating(), second.at_work(), consolidating():
         topic.wait_counted(valkey)
         topic.wait_counted(second.client)
-        assert Flush(store).run().published == [first]
+        assert Flush(store.client).run().published == [first]
         with pytest.raises(Halt, match="another Tally"):
             second.flush()
         wait_until(lambda: is_left(topic, second.store), "it has left its group")
@@ -343,19 +342,19 @@ def test_two_new_ones_count_all_events_each_until_one_has_published(
         topic.mark(at(first + 2))
         topic.wait_counted(valkey)
         assert second.store.pending() == [first]
-        assert Flush(store).run().published == [first + 1]
+        assert Flush(store.client).run().published == [first + 1]
         second.take_over("--yes", "--drop")
         topic.append(1, at(first + 2), 1)
         topic.mark(at(first + 3))
         topic.wait_counted(second.client)
         assert second.flush() == [first + 2]
         with pytest.raises(Halt, match="another Tally"):
-            Flush(store).run()
+            Flush(store.client).run()
     assert unique_counts() == [(str(first), 2, 3), (str(first + 1), 1, 1), (str(first + 2), 1, 1)]
 
 
 def is_left(topic: Requests, store: CountStore) -> bool:
-    return topic.members(group(store.identity())) == 0
+    return topic.members(group(PublishingState(store.client).identity())) == 0
 
 
 def test_an_old_backup_of_redis_is_brought_up_to_date_from_the_events(
@@ -370,7 +369,7 @@ def test_an_old_backup_of_redis_is_brought_up_to_date_from_the_events(
     valkey.flushall()
     for key, value in backup.items():
         valkey.restore(key, 0, value)  # type: ignore[arg-type]
-    Flush(store).run()  # which knows from the topic that the first minute is sealed
+    Flush(store.client).run()  # which knows from the topic that the first minute is sealed
     with consolidating():
         topic.wait_counted(valkey)
         publish_second(topic, store, valkey, first, calls)
@@ -382,14 +381,14 @@ def test_events_of_a_minute_that_was_sealed_by_force_count_in_the_next(
     topic.append(0, at(first), 1)
     with consolidating():
         topic.wait_counted(valkey)
-        store.begin_at(first)
+        PublishingState(store.client).begin_at(first)
         store.seal(first)
-        assert Flush(store).run().published == [first]
+        assert Flush(store.client).run().published == [first]
         topic.append(0, at(first), 1, 2)
         topic.mark(at(first + 2))
         topic.wait_counted(valkey)
     assert counts(store, first + 1) == {1: 1, 2: 1}
-    Flush(store).run()
+    Flush(store.client).run()
     assert unique_counts() == [(str(first), 1, 1), (str(first + 1), 2, 2)]
 
 
@@ -409,7 +408,7 @@ def test_events_that_kafka_deleted_uncounted_stop_their_partition_until_an_opera
     with consolidating():
         wait_until(lambda: Progress(valkey).positions()[1][0].next == 2, "the other partitions go on")
         wait_until(lambda: "the offset is out of the log" in caplog.text, "it says so")
-    assert Flush(store).run().published == []
+    assert Flush(store.client).run().published == []
     with consolidating(skip_lost=True):
         topic.wait_counted(valkey)
     assert counts(store, first) == {1: 1, 2: 1, 4: 1, 5: 1}
@@ -421,10 +420,10 @@ def test_what_the_group_says_of_its_offsets_is_of_no_account(
     topic.append(0, at(first), 1, 2, 3)
     topic.count(valkey)
     topic.append(0, at(first), 4)
-    assert topic.commit(group(store.identity()), 0, 1)
+    assert topic.commit(group(PublishingState(store.client).identity()), 0, 1)
     topic.count(valkey)
     topic.append(0, at(first), 5)
-    topic.forget(group(store.identity()))
+    topic.forget(group(PublishingState(store.client).identity()))
     topic.count(valkey)
     assert counts(store, first) == dict.fromkeys(range(1, 6), 1)
 

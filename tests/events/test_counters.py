@@ -13,7 +13,7 @@ from counter.minute import Minute
 from counter.store import keys
 from counter.store.counts import CountStore, Stats
 from counter.store.offsets import Progress
-from counter.store.registry import registered
+from counter.store.registry import known_buckets, registered
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush import Flush
 from tests.support.audit import audit
@@ -33,7 +33,7 @@ def topic(request: pytest.FixtureRequest, kafka: None, valkey: redis.Redis) -> I
 
 @pytest.fixture
 def store(topic: Requests, valkey: redis.Redis) -> CountStore:
-    return CountStore(valkey)
+    return CountStore.known(valkey)
 
 
 @pytest.fixture
@@ -43,8 +43,7 @@ def first() -> Minute:
 
 
 def stats(store: CountStore, counter: str, *minutes: Minute) -> list[Stats]:
-    store.learn()
-    return store.of(counter).stats(list(minutes))
+    return CountStore.known(store.client).of(counter).stats(list(minutes))
 
 
 def test_events_of_a_counter_that_nobody_knew_count(
@@ -82,8 +81,7 @@ def test_a_counter_that_somebody_closes_is_opened_again(
     topic.append(0, at(first), "a", counter="clicks")
     with consolidating():
         topic.wait_counted(valkey)
-        store.learn()
-        valkey.delete(*(bucket.layout for bucket in store.of("clicks").buckets))
+        valkey.delete(*(bucket.layout for bucket in CountStore.known(valkey).of("clicks").buckets))
         topic.append(0, at(first), "b", counter="clicks")
         topic.wait_counted(valkey)
     assert stats(store, "clicks", first) == [Stats(2, 2)]
@@ -113,10 +111,10 @@ def test_no_minute_is_over_before_all_counters_have_been_read_past_its_end(
     topic.count(valkey)
     for bucket in keys.buckets(1 if len(Progress(valkey).buckets) == 1 else 16, "clicks"):
         valkey.hset(bucket.requests, "1:time", int(at(first) * 1000))
-    assert Flush(store).run().published == []
+    assert Flush(store.client).run().published == []
     topic.mark(at(first + 1))
     topic.count(valkey)
-    assert Flush(store).run().published == [first]
+    assert Flush(store.client).run().published == [first]
     assert [row[1:] for row in rows()] == [("clicks", 1, 1), (DEFAULT, 1, 1)]
 
 
@@ -130,7 +128,7 @@ def test_minutes_are_audited_and_replayed_with_all_their_counters(
         topic.append(2, at(first + 2), "a", counter="clicks")
         topic.mark(at(first + 3))
         topic.count(valkey)
-        while Flush(CountStore(valkey)).run().published:
+        while Flush(valkey).run().published:
             pass
         assert id_counts("clicks")[str(first)] == {"a": 2, "b": 1}
         whole = (f"--since={first}", f"--until={first + 2}")
@@ -141,7 +139,7 @@ def test_minutes_are_audited_and_replayed_with_all_their_counters(
             key for key, _ in records(UNIQUE_COUNTS) if key.decode().rpartition(":")[2] >= str(first)
         ]
         assert [key for key, _ in records(f"{prefix}{UNIQUE_COUNTS}")] == published
-        bucket = next(b for b in store.learn() if valkey.exists(b.requests))
+        bucket = next(b for b in known_buckets(valkey) if valkey.exists(b.requests))
         assert bucket
 
 
@@ -152,11 +150,12 @@ def test_a_difference_of_a_counter_is_found(
     topic.append(0, at(first), "a", counter="clicks")
     topic.mark(at(first + 1))
     topic.count(valkey)
-    store.learn()
-    [bucket] = [each for each in store.of("clicks").buckets if valkey.exists(each.stats(first))]
+    [bucket] = [
+        each for each in CountStore.known(valkey).of("clicks").buckets if valkey.exists(each.stats(first))
+    ]
     valkey.incr(f"{bucket.prefix(first)}a")
     valkey.hincrby(bucket.stats(first), "total", 1)
-    while Flush(store).run().published:
+    while Flush(store.client).run().published:
         pass
     status, text = audit(str(first))
     assert status == 1

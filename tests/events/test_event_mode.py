@@ -15,19 +15,19 @@ from pytest_django import Settings
 from counter.kafka.client import client_config
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import rebucketing
+from counter.store import clock, rebucketing
+from counter.store.claim import count_claims
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import buckets
 from counter.store.offsets import Progress
 from counter.store.rebucketing import EventsAreCounted, spread_over
 from tasks.publishing.flush import Flush
-from tests.events.test_consolidator import claim
 from tests.support.checker import Calls, verify, verify_waiting
 from tests.support.flushing import pass_time
 from tests.support.processes import ROOT, wait_until
 from tests.support.reading import unique_counts
-from tests.support.requests_topic import Requests, at, consolidating, delete_topic
+from tests.support.requests_topic import Requests, at, claim, consolidating, delete_topic
 from tests.support.web import manage_command
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def now(topic: Requests, store: CountStore, monkeypatch: pytest.MonkeyPatch) -> 
     """The minute of a call that was counted at once; it is over, as the flush sees it."""
     recorder = SyncWriter(connect_for_accept())
     minute = recorder.record([1, 2]).minute
-    monkeypatch.setattr(CountStore, "now", lambda self: minute.end + 1)
+    monkeypatch.setattr(clock, "now", lambda client: minute.end + 1)
     return minute
 
 
@@ -60,10 +60,10 @@ def test_a_minute_of_both_kinds_has_all_calls_once(
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     topic.append(0, at(now, 30), 1, 3)
-    assert Flush(store).run().published == [], "events may be there that nobody has counted"
+    assert Flush(store.client).run().published == [], "events may be there that nobody has counted"
     topic.mark(at(now + 1))
     topic.count(valkey)
-    assert Flush(store).run().published == [now]
+    assert Flush(store.client).run().published == [now]
     assert unique_counts() == [(str(now), 3, 4)]
 
 
@@ -73,12 +73,12 @@ def test_events_hold_minutes_back_also_when_calls_are_counted_at_once_again(
     topic.mark(at(now))
     topic.count(valkey)
     topic.append(0, at(now, 30), 3)
-    assert Flush(store).run().published == []
+    assert Flush(store.client).run().published == []
     with pytest.raises(CommandError, match="1 events that are not counted"):
         leave()
     topic.count(valkey)
     leave()
-    assert Flush(store).run().published == [now]
+    assert Flush(store.client).run().published == [now]
     assert unique_counts() == [(str(now), 3, 3)]
 
 
@@ -133,7 +133,7 @@ def test_a_system_may_begin_with_events_again(
     again.append(1, at(now, 30), 3, 4)
     again.mark(at(now + 1))
     again.count(valkey)
-    assert Flush(store).run().published == [now]
+    assert Flush(store.client).run().published == [now]
     assert unique_counts() == [(str(now), 4, 5)]
 
 
@@ -157,12 +157,12 @@ def test_the_number_of_buckets_is_changed_outside_of_event_mode_alone(
     settings.REDIS_BUCKETS = 16
     set_buckets()
     settings.ACCEPT_SINK = "kafka"
-    again, second = Requests(), Minute.at(store.now()) + 1
+    again, second = Requests(), Minute.at(clock.now(store.client)) + 1
     again.append(1, at(second), 2, 3)
     again.mark(at(second + 1))
     again.count(valkey)
-    pass_time(monkeypatch, second.end - store.now() + 1)
-    Flush(CountStore(valkey)).run()
+    pass_time(monkeypatch, second.end - clock.now(store.client) + 1)
+    Flush(valkey).run()
     assert [row for row in unique_counts() if row[1]] == [(str(first), 2, 3), (str(second), 2, 2)]
     verify(Calls(ok=Counter([1, 2, 2, 2, 3])), valkey)
 
@@ -174,7 +174,7 @@ def test_minutes_wait_for_events_in_another_number_of_buckets(
     topic.count(valkey)
     topic.append(0, at(now, 30), 3)
     with override_settings(REDIS_BUCKETS=16):
-        assert Flush(CountStore(valkey)).run().published == []
+        assert Flush(valkey).run().published == []
 
 
 def test_a_consolidator_with_another_number_of_buckets_begins_nothing(
@@ -203,7 +203,7 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
     def begin(client: redis.Redis, name: str, command: str, *values: int) -> None:
         if command == "SADD":
             progress.begin(0, 0)
-            assert progress.count([claim(0, 2, Minute.at(store.now()), 1, 2)]) == []
+            assert count_claims(valkey, [claim(0, 2, Minute.at(clock.now(store.client)), 1, 2)]) == []
         write(client, name, command, *values)
 
     with monkeypatch.context() as patch:
@@ -213,5 +213,5 @@ def test_a_consolidator_that_begins_in_the_middle_of_a_change_breaks_it_off(
     assert spread_over(valkey, 1), "the way back"
     sealed = store.sealed()
     assert sealed
-    assert progress.count([claim(2, 4, sealed + 1, 2, 3)]) == []
+    assert count_claims(valkey, [claim(2, 4, sealed + 1, 2, 3)]) == []
     verify_waiting(Calls(ok=Counter([1, 2, 2, 3])), valkey)

@@ -38,7 +38,7 @@ def tally(valkey_process: ServerProcess, kafka_process: ServerProcess, faults: F
     It is emptied while nobody flushes: a worker comes back to what it could not do in an earlier test, and
     would seal an empty Redis by the old topic.
     """
-    with connect() as valkey, closing(Tally(valkey, CountStore(valkey))) as tally:
+    with connect() as valkey, closing(Tally(valkey, CountStore.known(valkey))) as tally:
         with tally.undisturbed():
             empty(valkey)
         with tally.undisturbed():

@@ -19,7 +19,8 @@ import redis.client
 import redis.cluster
 from celery.signals import task_postrun
 
-from tasks.publishing import published_log, steps, transaction
+from tasks.kafka import reader
+from tasks.publishing import steps, transaction
 
 DELAY_SECONDS = 3.0
 FIRST, LAST = "1.lock.before", "8.history.before"
@@ -150,13 +151,13 @@ def install(faults: Faults) -> None:
     _watch_redis(watcher)
     for module, client, names in (
         (transaction, confluent_kafka.Producer, PRODUCER),
-        (published_log, confluent_kafka.Consumer, CONSUMER),
+        (reader, confluent_kafka.Consumer, CONSUMER),
     ):
         setattr(module, client.__name__, _watched(client, watcher, names))
 
 
 PRODUCER = ("list_topics", "init_transactions", "begin_transaction", "produce", "commit_transaction")
-CONSUMER = ("get_watermark_offsets", "assign", "poll")
+CONSUMER = ("get_watermark_offsets", "assign", "consume")
 
 
 def _watch_redis(watcher: Watcher) -> None:

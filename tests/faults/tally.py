@@ -14,6 +14,8 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.lease import Lease
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from project.celery import app
 from tests.support.checker import Calls, verify
@@ -78,7 +80,7 @@ class Tally:
         """End the minute of the last calls, as if the clock had; it may have ended one before by itself."""
         pending = self.store.pending()
         if not self.store.sealed():
-            self.store.begin_at(pending[0])
+            PublishingState(self.store.client).begin_at(pending[0])
         self.store.seal(pending[-1])
         ended = {minute for minute, _, _ in self.log}
         for minute in pending:
@@ -106,7 +108,7 @@ class Tally:
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """No flush is under way meanwhile: a worker's first, or one of those that others have sent."""
-        lease = self.store.lease()
+        lease = Lease(self.store.client)
         wait_until(lease.take, "nobody flushes")
         yield
         lease.release()

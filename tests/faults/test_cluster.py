@@ -15,11 +15,12 @@ from redis.exceptions import RedisError
 from counter.minute import Minute
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect, connect_for_accept, masters, refresh
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import spread_over
-from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.errors import KafkaAway, StartOver
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify, verify_waiting
 from tests.support.cluster import NODE_TIMEOUT_MS, ValkeyCluster, running
@@ -96,10 +97,9 @@ def end_minute() -> Minute:
 
     def seal() -> bool:
         with suppress(RedisError), closing(connect()) as client:
-            store = CountStore(client)
-            store.learn()
+            store = CountStore.known(client)
             pending = store.pending()
-            store.begin_at(pending[0])
+            PublishingState(store.client).begin_at(pending[0])
             store.seal(pending[-1])
             sealed.append(pending[-1])
         return bool(sealed)
@@ -113,8 +113,8 @@ def flush() -> None:
 
     def is_drained() -> bool:
         with suppress(RedisError, KafkaAway, StartOver), closing(connect()) as client:
-            store = CountStore(client)
-            Flush(store).run()
+            store = CountStore.known(client)
+            Flush(store.client).run()
             sealed = store.sealed()
             return sealed is not None and not store.pending(sealed)
         return False
@@ -134,7 +134,7 @@ def judge(load: Load) -> None:
     end_minute()
     flush()
     with connect() as client:
-        Flush(CountStore(client)).run()
+        Flush(client).run()
     with connect() as client:
         verify(load.calls, client)
 
@@ -176,7 +176,7 @@ def test_a_master_is_stopped_under_load(cluster: ValkeyCluster, url: str) -> Non
             callers.wait_for(200)
             wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
             with connect() as client, pytest.raises(RedisError):
-                Flush(CountStore(client)).run()  # nothing is sealed that no replica holds
+                Flush(client).run()  # nothing is sealed that no replica holds
             assert unique_counts() == []
         finally:
             cluster.nodes[port].send(SIGCONT)
@@ -205,7 +205,7 @@ def test_a_master_is_cut_off_under_load(cluster: ValkeyCluster, url: str, from_c
             callers.wait_for(200)
             wait_until(lambda: cluster.master_of(MOVED.sealed) not in (None, port), "a replica takes over")
             with connect() as client, pytest.raises(RedisError):
-                Flush(CountStore(client)).run()
+                Flush(client).run()
             assert unique_counts() == []
         finally:
             cluster.heal()
@@ -263,8 +263,8 @@ def test_a_seal_that_a_failover_has_taken_back_is_set_again(
     cluster.cut_off(port, from_clients=False)
     try:
         with closing(connect()) as client:
-            store = CountStore(client)
-            store.seal(minute := Minute.at(store.now()))
+            store = CountStore.known(client)
+            store.seal(minute := Minute.at(clock.now(store.client)))
             assert {client.get(bucket.sealed) for bucket in store.buckets} == {str(minute).encode()}
     finally:
         cluster.expect_failover_after(NODE_TIMEOUT_MS)

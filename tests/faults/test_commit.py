@@ -13,10 +13,11 @@ from django.conf import settings as django_settings
 from counter.kafka.client import client_config
 from counter.minute import Minute
 from counter.store.counts import Stats
-from tasks.kafka.errors import KafkaAway
+from counter.store.publishing_state import PublishingState
+from tasks.errors import Halt, KafkaAway
+from tasks.kafka import reader
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing import published_log, steps, transaction
-from tasks.publishing.checkpoint import Halt
+from tasks.publishing import steps, transaction
 from tasks.publishing.flush import Flush
 from tasks.publishing.published_log import STEP_BACK
 from tasks.publishing.records import UniqueCount
@@ -79,12 +80,12 @@ def test_a_commit_of_unknown_outcome_ends_in_one_copy(
     before = tally.counts()
     proxy.rule = lose(proxy)
     with pytest.raises(KafkaAway):
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
     assert tally.counts() == before, "nothing is deleted"
     proxy.heal()
     if committed:
         wait_until(lambda: unique_counts() == tally.log, "Kafka had committed")
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     tally.verify()
 
 
@@ -101,7 +102,7 @@ def test_a_lost_response_of_one_connection_is_asked_for_again(tally: Tally, prox
         return data
 
     proxy.rule = rule
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     assert seen[:3] == ["request", "cut", "request"]
     assert set(seen[3:]) <= {"request"}, "asked again while the first commit is still under way"
     tally.verify()
@@ -118,17 +119,17 @@ def test_what_cannot_be_read_back_is_not_deleted(tally: Tally, monkeypatch: pyte
 
     with monkeypatch.context() as patch:
         patch.setattr(steps, "watchers", [lose_the_topic])
-        patch.setattr(published_log, "READ_SECONDS", 3.0)
+        patch.setattr(reader, "ASK_SECONDS", 3.0)
         with pytest.raises((KafkaAway, Halt)):
-            Flush(tally.store).run()
+            Flush(tally.store.client).run()
     assert tally.counts() == before
     for _ in range(2):  # nor made again: a consumer may have had it
         with pytest.raises(Halt, match="has acknowledged the minutes up to"):
-            Flush(tally.store).run()
+            Flush(tally.store.client).run()
     assert unique_counts() == []
     assert tally.counts() == before
-    tally.store.override(Minute.parse(tally.log[0][0]) - 1)
-    Flush(tally.store).run()
+    PublishingState(tally.store.client).override(Minute.parse(tally.log[0][0]) - 1, tally.store.buckets)
+    Flush(tally.store.client).run()
     tally.verify()
 
 
@@ -137,7 +138,7 @@ def test_what_is_committed_and_not_there_is_not_committed_again(
 ) -> None:
     """Not by the same run, nor by the next: one look that does not find it is enough."""
     tally.end_two_minutes()
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     tally.end_two_minutes()
     before = tally.counts()
     commits: list[str] = []
@@ -155,7 +156,7 @@ def test_what_is_committed_and_not_there_is_not_committed_again(
     monkeypatch.setattr(steps, "watchers", [restore_an_older_topic])
     for _ in range(3):
         with pytest.raises(Halt, match="has acknowledged the minutes up to"):
-            Flush(tally.store).run()
+            Flush(tally.store.client).run()
     assert len(commits) == 1
     assert tally.counts() == before
 
@@ -202,7 +203,7 @@ def test_a_delayed_end_of_an_earlier_transaction_is_rejected(
     proxy.rule = stray.capture
     for _ in range(2):
         tally.end_two_minutes()
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
     assert codes == [KafkaError.INVALID_PRODUCER_EPOCH]
     tally.verify()
 

@@ -23,9 +23,11 @@ from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import event, marker
 from counter.minute import Minute
 from counter.store.counts import CountStore
+from counter.store.offsets import Progress
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from project.celery import app
-from tasks.events.consolidator import SESSION_MS, group
+from tasks.events.group import SESSION_MS, group
 from tests.faults.tally import Worker
 from tests.support.audit import audit
 from tests.support.checker import Calls, verify
@@ -118,7 +120,7 @@ class EventTally:
 
     def __init__(self, stack: ExitStack, valkey: redis.Redis, topic: Requests) -> None:
         self.valkey, self.topic = valkey, topic
-        self.store = CountStore(valkey)
+        self.store = CountStore.known(valkey)
         self.callers = Callers(Minute.at(time.time()) - 100)
         self._stack = stack
         self.consolidators = [self.another() for _ in range(2)]
@@ -132,7 +134,7 @@ class EventTally:
 
     @property
     def tally_id(self) -> str:
-        return self.store.identity()
+        return PublishingState(self.store.client).identity()
 
     def wait_progress(self, events: int = 500) -> None:
         """Until so many more events are counted."""
@@ -164,7 +166,7 @@ class EventTally:
         assert status == 0, text
 
     def _counted(self) -> int:
-        return sum(each.next for of in self.store.progress().positions().values() for each in of)
+        return sum(each.next for of in Progress.known(self.store.client).positions().values() for each in of)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from counter.store import keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
-from tasks.kafka.errors import KafkaAway, StartOver
+from tasks.errors import KafkaAway, StartOver
 from tasks.publishing.flush import Flush
 from tests.support.audit import audit
 from tests.support.checker import Calls, verify
@@ -63,8 +63,8 @@ def test_a_master_is_killed_while_events_are_counted(cluster: ValkeyCluster) -> 
 
     def is_published() -> bool:
         with suppress(RedisError, KafkaAway, StartOver), closing(connect()) as client:
-            Flush(CountStore(client)).run()
-            return CountStore(client).settled() == first + MINUTES - 1
+            Flush(client).run()
+            return CountStore.known(client).settled() == first + MINUTES - 1
         return False
 
     wait_until(is_published, "all minutes are published")

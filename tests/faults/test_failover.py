@@ -20,10 +20,11 @@ from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
+from counter.store.claim import Claim, count_claims
 from counter.store.clients import connect, connect_for_accept, connect_to_broker
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
-from counter.store.offsets import Claim, Progress
+from counter.store.offsets import Progress
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.support.checker import Calls, verify_waiting
@@ -160,13 +161,14 @@ def batches(committer: AsyncWriter) -> Attempt:
     return attempt
 
 
-def events(progress: Progress) -> Attempt:
+def events(client: redis.Redis) -> Attempt:
     """A refused claim was counted before, by a try that was not answered."""
+    progress = Progress(client)
     progress.begin(0, 0)
     minute = Minute.at(time.time())
 
     def claim(id: int) -> None:
-        progress.count([Claim(WHOLE, 0, id, id + 1, int(time.time() * 1000), minute, [id])])
+        count_claims(client, [Claim(WHOLE, 0, id, id + 1, int(time.time() * 1000), minute, [id])])
 
     def count(id: int) -> None:
         deadline = time.monotonic() + EVENT_SECONDS
@@ -185,12 +187,16 @@ async def test_a_planned_failover_there_and_back_under_load(address: Address) ->
         AsyncWriter(connect_async(), [WHOLE], keeps_replies=True),
     )
     await batcher.start()
-    recorder, store, broker = SyncWriter(connect_for_accept()), CountStore(connect()), connect_to_broker()
+    recorder, store, broker = (
+        SyncWriter(connect_for_accept()),
+        CountStore.known(connect()),
+        connect_to_broker(),
+    )
     counting = {
         "hot path": hot(batcher),
         "batches": batches(batch_sink),
         "Django": in_thread(lambda call: recorder.record([call])),
-        "events": events(Progress(connect())),
+        "events": events(connect()),
     }
     writing = {
         "flush": in_thread(lambda _: store.seal(EPOCH + 1)),

@@ -38,7 +38,7 @@ STAGES = [
     "6b.id_counts.after",
     "6b.commit/commit_transaction.before",
     "6b.commit/commit_transaction.after",
-    "6c.read_back/poll.before",
+    "6c.read_back/consume.before",
 ]
 
 

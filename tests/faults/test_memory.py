@@ -43,12 +43,12 @@ def test_full_of_calls_the_worker_and_its_queue_go_on(
 @pytest.mark.django_db
 def test_full_to_the_brim_the_flush_itself_still_works(tally: Tally, limited: redis.Redis) -> None:
     tally.end_two_minutes()
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     fill(tally)
     with pytest.raises(OutOfMemoryError):
         for n in range(100_000):
             limited.set(f"brim:{n}", "x" * 10_000)
     tally.end_minute()
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     tally.verify()
     tally.accept(1)

@@ -9,6 +9,7 @@ import pytest
 from counter.accepting.callback_queue import UNACKNOWLEDGED
 from counter.minute import Minute
 from counter.store.keys import WHOLE
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.faults.tally import Tally, Worker
@@ -104,9 +105,9 @@ def test_publishing_goes_on_soon_after_a_repair(tally: Tally, worker: Worker) ->
     stats = WHOLE.stats(Minute.parse(tally.log[0][0]))
     tally.valkey.hincrby(stats, "unique", 1)
     tally.send_flush()
-    wait_until(tally.store.halted, "publishing has stopped")
+    wait_until(PublishingState(tally.valkey).halted, "publishing has stopped")
     assert tally.store.settled() is None
     tally.valkey.hincrby(stats, "unique", -1)
     tally.wait_settled()
-    assert not tally.store.halted()
+    assert not PublishingState(tally.valkey).halted()
     tally.verify()

@@ -16,13 +16,14 @@ from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
+from counter.store.publishing_state import PublishingState
 from project.beat import CELERYS, Scheduler
 from project.celery import app
-from tasks.publishing.checkpoint import Halt
+from tasks.errors import Halt
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify, verify_waiting
 from tests.support.flushing import pass_time
@@ -45,7 +46,7 @@ def other_type(valkey: redis.Redis, name: str) -> None:
 
 
 def present(valkey: redis.Redis) -> Minute:
-    return Minute.at(CountStore(valkey).now())
+    return Minute.at(clock.now(valkey))
 
 
 NAMES: dict[str, Callable[[redis.Redis], str]] = {
@@ -186,10 +187,10 @@ def test_readiness_and_pages_say_which_key(valkey: redis.Redis, url: str, token:
 
 
 def accept_and_seal(valkey: redis.Redis, *ids: int) -> Minute:
-    store = CountStore(valkey)
+    store = CountStore.known(valkey)
     minute = SyncWriter(valkey).record(ids).minute
     if not store.sealed():
-        store.begin_at(minute)
+        PublishingState(store.client).begin_at(minute)
     store.seal(minute)
     return minute
 
@@ -203,13 +204,13 @@ class TestTheFlush:
     def minute(self, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Minute:
         pass_time(monkeypatch, 180)  # no minute of the test is still to come
         accept_and_seal(valkey, 1)
-        assert Flush(CountStore(valkey)).run().published
+        assert Flush(valkey).run().published
         minute = accept_and_seal(valkey, 2, 2, 3)
         pass_time(monkeypatch, 180)
         return minute
 
     def publish(self, valkey: redis.Redis) -> None:
-        assert Flush(CountStore(valkey)).run().published
+        assert Flush(valkey).run().published
         verify(Calls(ok=Counter([1, 2, 2, 3])), valkey)
 
     @pytest.mark.parametrize("mend", [garbage, other_type, redis.Redis.delete])
@@ -232,7 +233,7 @@ class TestTheFlush:
     ) -> None:
         overwrite(valkey, name)
         with pytest.raises(Halt, match=name):
-            Flush(CountStore(valkey)).run()
+            Flush(valkey).run()
         valkey.delete(name)
         self.publish(valkey)
 
@@ -244,7 +245,7 @@ class TestTheFlush:
         saved = valkey.dump(name)
         valkey.delete(name)
         with pytest.raises(Halt, match=str(minute)):
-            Flush(CountStore(valkey)).run()
+            Flush(valkey).run()
         valkey.restore(name, 0, saved or b"")
         self.publish(valkey)
 

@@ -33,7 +33,7 @@ def test_a_minute_is_on_disk_before_its_commit_is_acknowledged(
     tally.end_two_minutes()
     log = tmp_path / "strace"
     with strace.tracing(kafka_process.pid, log):
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
     seen = strace.read(log, set())
     assert {UNIQUE_COUNTS, ID_COUNTS, TRANSACTION_LOG} <= set(seen.appended)
     assert seen.flushed == seen.appended

@@ -46,7 +46,7 @@ def test_quix_streams_counts_what_tally_published(
     # One minute has a call that no event tells of.
     valkey.incr(f"{first + 3}_7")
     valkey.hincrby(f"tally:stats:{first + 3}", "total", 1)
-    assert len(Flush(store).run().published) == MINUTES
+    assert len(Flush(store.client).run().published) == MINUTES
 
     def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [python, EXAMPLE / program, settings.KAFKA_BOOTSTRAP_SERVERS, *arguments]

@@ -53,21 +53,21 @@ def test_a_torn_tail_refuses_to_start_with_a_clear_line(own_valkey: ServerProces
 @pytest.mark.django_db
 @pytest.mark.usefixtures("kafka")
 def test_an_old_backup_publishes_nothing_twice(own_valkey: ServerProcess, tmp_path: Path) -> None:
-    with connect() as client, closing(Tally(client, CountStore(client))) as tally:
+    with connect() as client, closing(Tally(client, CountStore.known(client))) as tally:
         tally.end_two_minutes()
         home, backup = own_valkey.server.home, tmp_path / "backup"
         own_valkey.kill()
         shutil.copytree(home, backup)
         own_valkey.start()
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
         own_valkey.kill()
         shutil.rmtree(home)
         backup.rename(home)
         own_valkey.start()
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
         tally.accept(1)
         tally.end_minute()
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
         tally.verify()
 
 
@@ -76,7 +76,7 @@ def test_an_old_backup_publishes_nothing_twice(own_valkey: ServerProcess, tmp_pa
 def test_a_backup_of_a_running_redis_has_all_that_was_accepted(
     own_valkey: ServerProcess, tmp_path: Path
 ) -> None:
-    with connect() as client, closing(Tally(client, CountStore(client))) as tally:
+    with connect() as client, closing(Tally(client, CountStore.known(client))) as tally:
         tally.end_two_minutes()
         home, backup = own_valkey.server.home, tmp_path / "backup"
         client.config_set("auto-aof-rewrite-percentage", 0)
@@ -85,5 +85,5 @@ def test_a_backup_of_a_running_redis_has_all_that_was_accepted(
         shutil.rmtree(home / "appendonlydir")
         backup.rename(home / "appendonlydir")
         own_valkey.start()
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
         tally.verify()

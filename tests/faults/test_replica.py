@@ -15,9 +15,10 @@ from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import misfit, spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
@@ -149,11 +150,11 @@ def test_without_the_replica_it_is_not_decided_where_the_log_begins(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sealed minutes, an empty topic, and no word of where to begin would stop publishing for good."""
-    store = CountStore(connect())
-    minute = Minute.at(store.now())
-    monkeypatch.setattr(CountStore, "identify", lambda _: "")  # which had the replica still
+    store = CountStore.known(connect())
+    minute = Minute.at(clock.now(store.client))
+    monkeypatch.setattr(PublishingState, "identify", lambda _: "")  # which had the replica still
     with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
-        store.begin_at(minute)
+        PublishingState(store.client).begin_at(minute)
 
 
 def test_without_the_replica_redis_gets_no_name_that_is_published(pair: Pair) -> None:
@@ -161,21 +162,21 @@ def test_without_the_replica_redis_gets_no_name_that_is_published(pair: Pair) ->
     with stopped(pair.replica):
         for _ in range(2):
             with pytest.raises(redis.TimeoutError, match="replicas hold"):
-                CountStore(connect()).identify()
-    store = CountStore(connect())
+                PublishingState(connect()).identify()
+    store = CountStore.known(connect())
     wait_until(lambda: is_named(store), "the replica has it")
-    assert pair.client.get(keys.ID) == store.identity().encode()
+    assert pair.client.get(keys.ID) == PublishingState(store.client).identity().encode()
 
 
 def is_named(store: CountStore) -> bool:
     with suppress(redis.TimeoutError):  # the replica has to catch up first
-        return bool(store.identify())
+        return bool(PublishingState(store.client).identify())
     return False
 
 
 def test_without_the_replica_a_seal_is_not_relied_on(pair: Pair) -> None:
     """The minute's last batch would be published, and may be lost by a failover."""
-    store = CountStore(connect())
+    store = CountStore.known(connect())
     minute = SyncWriter(connect_for_accept()).record([1]).minute
     with stopped(pair.replica), pytest.raises(redis.TimeoutError, match="replicas hold"):
         store.seal(minute)
@@ -185,18 +186,18 @@ def test_without_the_replica_a_seal_is_not_relied_on(pair: Pair) -> None:
 @pytest.mark.usefixtures("kafka")
 def test_without_the_replica_nothing_is_published(pair: Pair) -> None:
     """A batch that only the primary has may come back under a later minute, after a failover."""
-    store = CountStore(connect())
+    store = CountStore.known(connect())
     minute = SyncWriter(connect_for_accept()).record([1]).minute
-    store.begin_at(minute)
+    PublishingState(store.client).begin_at(minute)
     store.seal(minute)
     with stopped(pair.replica):
         with pytest.raises(redis.TimeoutError, match="replicas hold"):
-            Flush(store).run()
+            Flush(store.client).run()
         assert unique_counts() == []
 
     def is_settled() -> bool:
         with suppress(redis.TimeoutError):  # the replica has to catch up first
-            Flush(store).run()
+            Flush(store.client).run()
         return store.settled() == minute
 
     wait_until(is_settled, "the minute is published")

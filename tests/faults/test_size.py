@@ -11,6 +11,7 @@ from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from tasks.publishing.flush import Flush
 from tests.faults.tally import Tally
 from tests.support.checker import Calls, verify, verify_waiting
@@ -40,7 +41,7 @@ def test_a_minute_of_a_million_calls(tally: Tally, redis_commands: redis.Redis, 
     for start in range(0, MILLION, 1000):
         tally.accept(*(n % ids for n in range(start, start + 1000)))
     tally.end_minute()
-    Flush(tally.store).run()
+    Flush(tally.store.client).run()
     percentiles = redis_commands.info("latencystats")
     assert all(each["p99"] < STALL_MICROSECONDS for each in percentiles.values()), percentiles
     assert redis_commands.slowlog_get() == []
@@ -65,10 +66,10 @@ def test_writers_race_the_seal(tally: Tally, calls: int) -> None:
     writers = [Thread(target=write, args=[seed]) for seed in range(len(told))]
     for writer in writers:
         writer.start()
-    store = CountStore(connect())
+    store = CountStore.known(connect())
     while any(writer.is_alive() for writer in writers):
         if pending := store.pending():
-            tally.store.begin_at(pending[0])
+            PublishingState(tally.store.client).begin_at(pending[0])
             store.seal(pending[-1])
     for writer in writers:
         writer.join()
@@ -83,5 +84,5 @@ def test_writers_race_the_seal(tally: Tally, calls: int) -> None:
     verify_waiting(tally.calls, tally.valkey)
     tally.store.seal(max(of_minute))
     while tally.store.pending():
-        Flush(tally.store).run()
+        Flush(tally.store.client).run()
     verify(tally.calls, tally.valkey)

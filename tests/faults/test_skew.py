@@ -14,6 +14,7 @@ import redis
 from redbeat import RedBeatSchedulerEntry
 
 from counter.minute import Minute
+from counter.store import clock
 from project.celery import app
 from tests.faults.tally import Tally, Worker
 from tests.support.checker import verify_waiting
@@ -28,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_web_hosts_count_in_redis_minutes(tally: Tally) -> None:
-    begin = Minute.at(tally.store.now())
+    begin = Minute.at(clock.now(tally.store.client))
     with ExitStack() as stack:
         urls = [
             stack.enter_context(serving("web", 1, f"web{by}.log", **skewed(by))) for by in (BEHIND, AHEAD)
@@ -37,7 +38,7 @@ def test_web_hosts_count_in_redis_minutes(tally: Tally) -> None:
         for load in loads:
             load.wait_for(CALLS)
         batches = [httpx.post(f"{url}/api/v1/accept/", json={"ids": [1, 2]}).json() for url in urls]
-    end = Minute.at(tally.store.now())
+    end = Minute.at(clock.now(tally.store.client))
     for load in loads:
         assert load.calls.unknown.total() == 0
         tally.calls.ok.update(load.calls.ok)

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from counter.accepting.accept_call import PATH
 from counter.store import keys
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from project.celery import app
 from tests.support.checker import Calls, verify_each
@@ -66,7 +67,7 @@ class Running(System):
         """Everywhere that one may look."""
         problems = httpx.get(f"{self._web}/readyz").text
         return (
-            WHY in (self.store.halted() or "")
+            WHY in (PublishingState(self.store.client).halted() or "")
             and WHY in problems
             and metric(self._web, "tally_publishing_halted") == 1
             and WHY in (self._folder / "worker").read_text()
@@ -74,7 +75,10 @@ class Running(System):
 
     def is_well(self) -> bool:
         """Whether it says so."""
-        return not self.store.halted() and metric(self._web, "tally_publishing_halted") == 0
+        return (
+            not PublishingState(self.store.client).halted()
+            and metric(self._web, "tally_publishing_halted") == 0
+        )
 
 
 @pytest.fixture(params=["redis", pytest.param("kafka", marks=pytest.mark.slow)])
@@ -140,7 +144,7 @@ def test_one_after_the_other_and_one_stops_and_comes_back(three: list[Running]) 
     wait_until(lambda: second.says_why() and third.says_why(), "they still say why")
     assert first.is_well()
     verify_all(three, first)
-    assert set(writers().values()) == {first.store.identity()}
+    assert set(writers().values()) == {PublishingState(first.store.client).identity()}
 
 
 def test_all_at_once(three: list[Running]) -> None:
@@ -154,7 +158,7 @@ def test_all_at_once(three: list[Running]) -> None:
         each.tick()
     wait_until(writers, "one has published")
     [name] = set(writers().values())
-    [owner] = [each for each in three if each.store.identity() == name]
+    [owner] = [each for each in three if PublishingState(each.store.client).identity() == name]
     others = [each for each in three if each is not owner]
     pass_minutes(three, owner)
     wait_until(lambda: all(each.says_why() for each in others), "the others say why")

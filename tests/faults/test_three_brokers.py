@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from counter.store.counts import CountStore
-from tasks.kafka.errors import Fenced, KafkaAway, StartOver
+from tasks.errors import Fenced, KafkaAway, StartOver
 from tasks.kafka.topics import UNIQUE_COUNTS, create_topics
 from tasks.publishing import steps
 from tasks.publishing.flush import Flush
@@ -35,7 +35,7 @@ def flush_to_the_end(tally: Tally) -> None:
 
     def settled() -> bool:
         with suppress(KafkaAway, StartOver, Fenced):
-            Flush(tally.store).run()
+            Flush(tally.store.client).run()
         return tally.store.settled() == tally.store.sealed()
 
     wait_until(settled, "all is published")

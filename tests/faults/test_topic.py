@@ -2,8 +2,10 @@
 
 import pytest
 
+from counter.store.publishing_state import PublishingState
+from tasks.errors import NoTopic
 from tasks.kafka.topics import create_topics
-from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.published_log import PublishedLog
 from tests.faults.tally import Tally, Worker
 from tests.support.processes import wait_until
 from tests.support.reset import delete_topics
@@ -24,18 +26,20 @@ def test_deleted_topics_stop_the_flush_until_an_operator_has_spoken(tally: Tally
     tally.end_two_minutes()
     before = tally.counts()
     tally.send_flush()
-    wait_until(lambda: "does not exist" in (tally.store.halted() or ""), "it says so")
+    wait_until(lambda: "does not exist" in (PublishingState(tally.store.client).halted() or ""), "it says so")
     create_topics()
     tally.break_lease()
     tally.send_flush()
-    wait_until(lambda: "no record" in (tally.store.halted() or ""), "it is not fooled")
+    wait_until(
+        lambda: "no record" in (PublishingState(tally.store.client).halted() or ""), "it is not fooled"
+    )
     assert "publishing has stopped" in worker.output
     assert tally.counts() == before
     tally.accept(1)
     tally.end_minute()
     settled = tally.store.settled()
     assert settled
-    tally.store.override(settled)
+    PublishingState(tally.store.client).override(settled, tally.store.buckets)
     tally.flush()
     tally.forget(settled)
     tally.verify()

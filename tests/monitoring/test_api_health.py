@@ -9,6 +9,7 @@ import redis
 
 from counter.monitoring.health import Watch
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from tests.support.directives import configured, used_memory
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.reset import new_topics
@@ -47,9 +48,9 @@ def test_kafka_away_is_degraded_and_not_unready(client: httpx.Client, kafka_proc
 
 
 def test_publishing_that_has_stopped_is_degraded(client: httpx.Client, store: CountStore) -> None:
-    store.halt("the topic is gone")
+    PublishingState(store.client).halt("the topic is gone")
     assert "the topic is gone" in str(wait_for(client, "degraded")["problems"])
-    store.published()
+    PublishingState(store.client).published()
     wait_for(client, "ok")
 
 

@@ -85,7 +85,7 @@ def test_every_line_is_json_and_says_when_where_and_how_bad(system: System) -> N
 
 
 def test_a_flush_logs_one_line_a_minute(system: System) -> None:
-    store = CountStore(connect())
+    store = CountStore.known(connect())
     minutes = []
     for _ in range(2):
         minutes.append(accept(store, 1, 2, 1))

@@ -15,9 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from counter.minute import Minute
 from counter.monitoring import exposition
+from counter.store import clock
+from counter.store.claim import Claim, count_claims
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
-from counter.store.offsets import Claim
+from counter.store.offsets import Progress
+from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
 from tests.support.directives import configured
 from tests.support.flushing import accept, next_minute, publish_one
@@ -83,17 +86,17 @@ def test_what_waits_is_told(store: CountStore, valkey: redis.Redis) -> None:
     make_it_older(valkey, minute)
     assert 240 < samples()["tally_oldest_closed_seconds"] < 360
     assert samples()["tally_publishing_halted"] == 0
-    store.halt("for a reason")
+    PublishingState(store.client).halt("for a reason")
     assert samples()["tally_publishing_halted"] == 1
 
 
 def test_how_far_each_partition_is_read_is_told(store: CountStore) -> None:
     assert "tally_partition_next_offset" not in samples()
-    minute = Minute.at(store.now()) - 10
+    minute = Minute.at(clock.now(store.client)) - 10
     for partition in (0, 1):
-        store.progress().begin(partition, 0)
+        Progress.known(store.client).begin(partition, 0)
         time = int(minute.start.timestamp() * 1000)
-        store.progress().count([Claim(WHOLE, partition, 0, 3, time, minute, [1, 2])])
+        count_claims(store.client, [Claim(WHOLE, partition, 0, 3, time, minute, [1, 2])])
     seen = samples()
     assert seen["tally_partition_next_offset"] == 6
     assert 2 * 600 <= seen["tally_partition_behind_seconds"] < 2 * 700
@@ -142,7 +145,7 @@ def alert_queries() -> list[str]:
 @pytest.mark.usefixtures("kafka")
 def test_alerts_and_dashboard_ask_only_for_what_a_scrape_has(store: CountStore) -> None:
     publish_one(store)
-    store.progress().begin(0, 0)
+    Progress.known(store.client).begin(0, 0)
     told = set(samples())
     for query in (*alert_queries(), *dashboard_queries()):
         names = set(re.findall(r"\btally_[a-z0-9_]+", query))

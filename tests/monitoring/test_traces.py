@@ -155,7 +155,7 @@ import django
 django.setup()
 from project import traces
 traces.set_up("web")
-import project.asgi, tasks.publishing.flush
+import project.asgi, tasks.publishing.flush_task
 from counter.telemetry import tracing
 # redis-py imports the SDK's metrics where they are installed.
 ours = {"opentelemetry.sdk.trace", "opentelemetry.instrumentation", "opentelemetry.exporter"}

@@ -2,7 +2,6 @@
 
 import io
 import json
-from typing import Any
 
 import pytest
 import redis
@@ -16,18 +15,10 @@ from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE, Bucket
 from counter.store.orphans import Orphan, Orphans
+from counter.store.publishing_state import PublishingState
+from tests.support.commands import command, facts
 from tests.support.flushing import accept, next_minute, publish_one
 from tests.support.reading import id_counts, unique_counts
-
-
-def command(*arguments: str) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out, stderr=io.StringIO())
-    return out.getvalue()
-
-
-def facts(*arguments: str) -> Any:
-    return json.loads(command(*arguments, "--json"))
 
 
 def test_pending_lists_the_minutes(store: CountStore) -> None:
@@ -85,7 +76,7 @@ def test_set_last_published_asks(store: CountStore, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     with pytest.raises(CommandError, match="nothing was changed"):
         command("set_last_published", "202601010000")
-    assert store.first() is None
+    assert PublishingState(store.client).first() is None
     monkeypatch.setattr("builtins.input", lambda prompt: "202601010000")
     command("set_last_published", "202601010000")
     assert store.settled() == Minute.parse("202601010000")
@@ -95,7 +86,7 @@ def test_set_last_published_asks(store: CountStore, monkeypatch: pytest.MonkeyPa
 def test_set_last_published_refuses_what_can_t_be(store: CountStore, minute: str) -> None:
     with pytest.raises(CommandError):
         command("set_last_published", minute, "--yes")
-    assert store.first() is None
+    assert PublishingState(store.client).first() is None
 
 
 def test_verify_finds_nothing_where_all_is_well(store: CountStore) -> None:

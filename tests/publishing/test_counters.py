@@ -30,7 +30,7 @@ def counters() -> Iterator[None]:
 
 @pytest.fixture
 def store(valkey: redis.Redis, counters: None) -> CountStore:
-    return CountStore(valkey)
+    return CountStore.known(valkey)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_counter_that_is_taken_out_is_published_to_its_end_and_begins_anew_whe
     accept("clicks", "b")
     with override_settings(COUNTERS=()):
         for _ in range(2):
-            end_minute(CountStore(store.client))
+            end_minute(CountStore.known(store.client))
     end_minute(store)
     accept("clicks", "c")
     end_minute(store)
@@ -116,7 +116,7 @@ def test_where_no_counter_goes_on_idle_minutes_have_no_record(
     first = accept("clicks", "a")
     end_minute(store)
     with override_settings(COUNTERS=()):
-        idle = CountStore(store.client)
+        idle = CountStore.known(store.client)
         for _ in range(3):
             assert end_minute(idle) == []
         later = SyncWriter(connect_for_accept()).record([1]).minute
@@ -142,10 +142,9 @@ def test_calls_of_a_minute_that_was_published_without_their_counter_count_in_a_l
     accept(DEFAULT, 1)
     valkey.delete(keys.COUNTERS)
     with override_settings(COUNTERS=()):
-        end_minute(CountStore(valkey))
+        end_minute(CountStore.known(valkey))
     assert [row[1] for row in rows()] == [DEFAULT]
     end_minute(store)
-    store.learn()
     end_minute(store)
     of_clicks = [row for row in rows() if row[1] == "clicks"]
     assert of_clicks[0][2:] == (2, 3)
@@ -161,27 +160,20 @@ def test_a_crash_loses_nothing_and_doubles_nothing(
     accept("installs", "x")
     accept(DEFAULT, 1)
     next_minute(store)
-    crash = RuntimeError("crash")
-    seen: list[str] = []
 
-    def broken(name: str) -> object:
-        seen.append(name)
-        if name == point:
-            raise crash
-        return step(name)
+    def crash(reached: str) -> None:
+        if reached == f"{point}.before":
+            raise RuntimeError(point)
 
-    step = steps.step
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr("tasks.publishing.flush.step", broken)
-        Flush(CountStore(store.client)).run()
-    assert point in seen
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match=point):
+        patch.setattr(steps, "watchers", [crash])
+        Flush(store.client).run()
     run(store)
     assert rows() == [
         (str(minute), "clicks", 1500, 1500),
         (str(minute), "installs", 1, 1),
         (str(minute), DEFAULT, 1, 1),
     ]
-    store.learn()
     assert store.pending() == []
 
 
@@ -189,7 +181,7 @@ def test_the_history_has_a_row_of_each_counter(store: CountStore, accept: Callab
     minute = accept("clicks", "a")
     accept(DEFAULT, 1)
     next_minute(store)
-    report = Flush(store).run()
+    report = Flush(store.client).run()
     assert history.follow(report.attempts) == 2
     found = PublishedMinute.objects.values_list("key", "counter", "minute", "unique", "attempts")
     assert sorted(found) == [

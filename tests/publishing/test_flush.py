@@ -14,14 +14,15 @@ from pytest_django import Settings
 
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
+from counter.store.lease import Lease
+from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import spread_over
-from tasks.kafka.errors import KafkaAway
-from tasks.publishing import history, rows
-from tasks.publishing.checkpoint import Halt
+from tasks.errors import Halt, KafkaAway
+from tasks.publishing import history, publication, rows
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
 from tests.support.flushing import accept, next_minute, pass_time, publish_one, run, send
@@ -55,7 +56,7 @@ def test_a_minute_of_many_buckets_is_one_record(store: CountStore, valkey: redis
     ids = [*range(2000), *range(500)]
     with override_settings(REDIS_BUCKETS=16):
         spread_over(valkey, 16)
-        store = CountStore(valkey)
+        store = CountStore.known(valkey)
         minute = accept(store, *ids)
         next_minute(store)
         in_each = [len(list(store._counts(bucket, minute))) for bucket in keys.buckets(16)]
@@ -71,7 +72,7 @@ def test_a_minute_is_over_when_it_is_over_on_every_node(
     published = publish_one(store)
     waiting = accept(store, 1)
     behind = waiting.end - 1
-    monkeypatch.setattr(CountStore, "clocks", lambda self: [behind + 2, behind])
+    monkeypatch.setattr(clock, "of_nodes", lambda client: [behind + 2, behind])
     monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: behind)
     assert run(store) == []
     assert store.sealed() == published
@@ -81,7 +82,7 @@ def test_leaves_the_open_minute_alone(store: CountStore) -> None:
     published = publish_one(store)
     open_minute = accept(store, 7)
     assert open_minute == published + 1
-    if not open_minute.is_closed(store.now()):
+    if not open_minute.is_closed(clock.now(store.client)):
         assert run(store) == []
         assert store.pending() == [open_minute]
 
@@ -100,7 +101,7 @@ def test_an_old_backup_in_which_a_published_minute_is_open_is_settled(
     store: CountStore, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minute = accept(store, 1, 2)
-    store.identify()  # as the flush does that finds nothing to publish yet
+    PublishingState(store.client).identify()  # as the flush does that finds nothing to publish yet
     backup = {key: valkey.dump(key) or b"" for key in valkey.scan_iter()}
     pass_time(monkeypatch, 60)
     run(store)
@@ -138,7 +139,7 @@ def test_running_it_again_changes_nothing(store: CountStore) -> None:
 def test_keeps_the_history(store: CountStore) -> None:
     accept(store, 1)
     next_minute(store)
-    report = Flush(store).run()
+    report = Flush(store.client).run()
     [minute] = report.published
     assert history.follow(report.attempts) == 1
     row = PublishedMinute.objects.get()
@@ -163,7 +164,7 @@ def test_settles_what_was_published_before_a_crash(
     minute = accept(store, *range(10))
     next_minute(store)
     with monkeypatch.context() as patch:
-        patch.setattr(Flush, "_settle", crash)
+        patch.setattr(publication, "settle", crash)
         with pytest.raises(KeyboardInterrupt):
             run(store)
     assert store.pending() == [minute]
@@ -175,16 +176,16 @@ def test_settles_what_was_published_before_a_crash(
 def test_only_one_flusher_works_at_a_time(store: CountStore) -> None:
     accept(store, 1)
     next_minute(store)
-    holder = store.lease()
+    holder = Lease(store.client)
     assert holder.take()
-    report = Flush(store).run()
+    report = Flush(store.client).run()
     assert report.published == []
     assert report.again_in
     holder.release()
     assert len(run(store)) == 1
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_many_flushers_at_once_publish_nothing_twice(
     store: CountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +198,7 @@ def test_many_flushers_at_once_publish_nothing_twice(
     def flush() -> None:
         for _ in range(3):
             with suppress(Exception):  # fenced in every way there is
-                Flush(CountStore(connect())).run()
+                Flush(connect()).run()
 
     threads = [Thread(target=flush) for _ in range(4)]
     for thread in threads:
@@ -256,15 +257,15 @@ def test_an_operator_can_say_where_to_go_on(store: CountStore) -> None:
     waiting = accept(store, 1)
     next_minute(store)
     send(b"hello", b"x")
-    store.override(published)
+    PublishingState(store.client).override(published, store.buckets)
     assert run(store) == [waiting]
-    assert store.first() is None
+    assert PublishingState(store.client).first() is None
 
 
 def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
     publish_one(store)
     accept(store, 1)
-    store.override(store.sealed() or Minute(0))
+    PublishingState(store.client).override(store.sealed() or Minute(0), store.buckets)
     store.client.delete(keys.FIRST)
     store.client.set(WHOLE.settled, str((store.sealed() or Minute(0)) + 1))
     with pytest.raises(Halt, match="was in it already"):
@@ -274,7 +275,7 @@ def test_a_topic_that_lost_its_last_records_stops_it(store: CountStore) -> None:
 def test_clocks_that_disagree_stop_it(store: CountStore, monkeypatch: pytest.MonkeyPatch) -> None:
     accept(store, 1)
     next_minute(store)
-    monkeypatch.setattr(CountStore, "clocks", lambda self: [time.time(), time.time() + 31])
+    monkeypatch.setattr(clock, "of_nodes", lambda client: [time.time(), time.time() + 31])
     with pytest.raises(Halt, match="clocks"):
         run(store)
     assert unique_counts() == []

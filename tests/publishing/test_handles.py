@@ -11,10 +11,9 @@ from pytest_django import Settings
 
 from counter.minute import Minute
 from counter.store.counts import Stats
+from tasks.errors import CannotTell, KafkaAway
 from tasks.events.audit import Audit
-from tasks.events.recount import CannotTell
 from tasks.events.replay import Replay
-from tasks.kafka.errors import KafkaAway
 from tasks.publishing.records import UniqueCount
 from tasks.publishing.transaction import Transaction
 from tests.support.processes import ServerProcess, wait_until

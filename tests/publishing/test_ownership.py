@@ -12,12 +12,13 @@ from django.core.management import CommandError
 from redis.exceptions import ResponseError
 
 from counter.minute import Minute
-from counter.store import late
-from counter.store.counts import Stats
+from counter.store import clock, late
+from counter.store.counts import CountStore, Stats
+from counter.store.publishing_state import PublishingState
 from tasks import metrics
+from tasks.errors import Halt
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing import steps
-from tasks.publishing.checkpoint import Halt
 from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.transaction import Transaction
 from tests.support.checker import verify_each
@@ -87,11 +88,15 @@ def test_each_record_says_whose_it_is(first: System) -> None:
     with PublishedLog() as log:
         last = log.last()
     assert last
-    assert last.record.tally == first.store.identity() != ""
+    assert last.record.tally == PublishingState(first.store.client).identity() != ""
 
 
 def test_a_redis_keeps_its_name(first: System, second: System) -> None:
-    names = [first.store.identify(), first.store.identify(), second.store.identify()]
+    names = [
+        PublishingState(first.store.client).identify(),
+        PublishingState(first.store.client).identify(),
+        PublishingState(second.store.client).identify(),
+    ]
     assert names[0] == names[1] != names[2]
 
 
@@ -105,7 +110,7 @@ def test_a_second_one_stops_and_loses_nothing_while_the_first_goes_on(three: lis
         first.accept(1)
         first.end_minute()
         for other in others:
-            halts(other, f"another Tally .{first.store.identity()}, up to")
+            halts(other, f"another Tally .{PublishingState(first.store.client).identity()}, up to")
         first.flush()
     for other in others:
         other.accept(500)
@@ -130,7 +135,7 @@ def test_of_two_new_ones_at_once_one_publishes(
     second.accept(2)
     minute = second.end_minute()
     first.store.seal(minute)
-    first.store.begin_at(first.accept(1))
+    PublishingState(first.store.client).begin_at(first.accept(1))
     first.end_minute()
     at(point, second.flush, monkeypatch)
     with suppress(Halt):  # where it was not fenced
@@ -227,7 +232,7 @@ def test_records_from_before_they_had_names_are_ours(first: System) -> None:
 
 
 def test_an_emptied_redis_goes_on_behind_records_without_names(first: System) -> None:
-    minute = Minute.at(first.store.now()) - 1
+    minute = Minute.at(clock.now(first.store.client)) - 1
     send(minute, Stats(0, 0))
     first.publish(3)
     assert unique_counts() == [(str(minute), 0, 0), (str(minute + 1), 1, 1)]
@@ -239,7 +244,11 @@ def test_the_topic_is_handed_over_and_the_one_before_stops(first: System, second
     [minute] = second.store.pending()
     late = [str(minute)] if minute <= published else []
     facts = second.take_over("--yes", "--carry")
-    assert facts == {"last_published": str(published), "from": first.store.identity(), "late": late}
+    assert facts == {
+        "last_published": str(published),
+        "from": PublishingState(first.store.client).identity(),
+        "late": late,
+    }
     second.end_minute()
     assert second.flush()[0] == published + 1
     first.accept(3)
@@ -281,8 +290,8 @@ def test_late_calls_count_in_the_present_minute(first: System, second: System) -
 def test_late_calls_never_come_into_a_sealed_minute(first: System, monkeypatch: pytest.MonkeyPatch) -> None:
     first.accept(1, 2, 2)
     minute = first.end_minute()
-    present, homes = late._present, iter([minute])
-    monkeypatch.setattr(late, "_present", lambda store: next(homes, None) or present(store))
+    present, homes = CountStore.present, iter([minute])
+    monkeypatch.setattr(CountStore, "present", lambda store: next(homes, None) or present(store))
     late.carry(first.client, [minute], first.store.buckets)
     assert first.waiting() == Counter({1: 1, 2: 2})
     assert minute not in first.store.pending()

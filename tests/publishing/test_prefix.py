@@ -53,7 +53,7 @@ def systems(tmp_path: Path) -> Iterator[list[override_settings]]:
 def working(system: override_settings) -> Iterator[CountStore]:
     """In this system for a while."""
     with system, closing(connect()) as client:
-        yield CountStore(client)
+        yield CountStore.known(client)
 
 
 def published(prefix: str) -> list[bytes]:

@@ -23,7 +23,7 @@ def publish(store: CountStore, minutes: int) -> list[Any]:
     for n in range(minutes):
         accept(store, *range(n + 1))
         next_minute(store)
-    history.follow(Flush(store).run().attempts)
+    history.follow(Flush(store.client).run().attempts)
     return list(PublishedMinute.objects.values())
 
 
@@ -51,7 +51,7 @@ def test_a_slow_database_is_no_broker_that_is_away(
     restore = history.restore
     monkeypatch.setattr(history, "restore", restore_slowly)
     monkeypatch.setattr(rebuild_history, "CHUNK", 1)
-    monkeypatch.setattr("tasks.publishing.published_log.READ_SECONDS", 4.0)
+    monkeypatch.setattr("tasks.kafka.reader.ASK_SECONDS", 4.0)
     call_command("rebuild_history")
     assert PublishedMinute.objects.count() == len(rows)
 
@@ -78,7 +78,7 @@ def test_a_foreign_record_ends_it_with_a_line(store: CountStore) -> None:
 def test_kafka_away_ends_it_with_a_line(
     kafka_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.publishing.published_log.READ_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.kafka.reader.ASK_SECONDS", 1.0)
     kafka_process.kill()
     try:
         with pytest.raises(CommandError):

@@ -21,16 +21,18 @@ from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import TRUSTED_TIMES
 from counter.minute import Minute
 from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store import clock
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from embedded.kafka import Kafka
 from embedded.ports import free_port
+from tasks.errors import Halt
 from tasks.kafka.shape import look
 from tasks.kafka.shape_rules import TRANSACTION_LOG
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tasks.publishing import steps
-from tasks.publishing.checkpoint import Halt
-from tests.publishing.test_commands import command, facts
 from tests.support.checker import Calls, verify
+from tests.support.commands import command, facts
 from tests.support.flushing import accept, next_minute, publish_one, run
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.processes import run as run_process
@@ -86,11 +88,11 @@ def configure(admin: AdminClient, topic: str, **config: str) -> None:
 
 
 def halting(admin: AdminClient, store: CountStore) -> list[str]:
-    return [finding.text for finding in look(admin, store) if finding.halts]
+    return [finding.text for finding in look(admin, store.client) if finding.halts]
 
 
 def warnings(admin: AdminClient, store: CountStore) -> list[str]:
-    return [finding.text for finding in look(admin, store) if not finding.halts]
+    return [finding.text for finding in look(admin, store.client) if not finding.halts]
 
 
 def test_topics_as_they_are_made_are_as_they_must_be(
@@ -101,7 +103,7 @@ def test_topics_as_they_are_made_are_as_they_must_be(
     publish = Producer(client_config() | {"transactional.id": "other"})
     publish.init_transactions()  # so that Kafka has its own topic, too
     assert TRANSACTION_LOG in admin.list_topics(timeout=30).topics
-    assert look(admin, store) == []
+    assert look(admin, store.client) == []
     for topic in (UNIQUE_COUNTS, ID_COUNTS, REQUESTS):
         asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
         flush = admin.describe_configs([asked])[asked].result(30)["flush.messages"]
@@ -261,7 +263,7 @@ def test_partitions_with_records_of_others_are_not_agreed_to(admin: AdminClient,
     producer.flush()
     with pytest.raises(CommandError, match="has records in partition 1"):
         command("keep_partitions", "--yes")
-    assert store.kept_partitions() == 1
+    assert PublishingState(store.client).kept_partitions() == 1
 
 
 def test_it_is_said_everywhere(
@@ -278,14 +280,14 @@ def test_it_is_said_everywhere(
         assert body["status"] == "degraded"
         assert [each["part"] for each in body["problems"]] == ["topics"]
         assert what in body["problems"][0]["problem"]
-        store.halt(what)
+        PublishingState(store.client).halt(what)
         assert f'tally_publishing_halted_reason{{reason="{what}"}} 1.0' in httpx.get(f"{url}/metrics").text
 
 
 def test_a_reason_is_forgotten_when_it_is_gone(store: CountStore) -> None:
-    store.halt("the topic had another shape")
+    PublishingState(store.client).halt("the topic had another shape")
     run(store)
-    assert store.halted() is None, "though nothing was ever accepted"
+    assert PublishingState(store.client).halted() is None, "though nothing was ever accepted"
 
 
 def test_a_transaction_that_someone_leaves_open_halts_and_is_named(store: CountStore) -> None:
@@ -325,7 +327,7 @@ def test_a_transaction_that_is_opened_while_a_minute_is_published_doubles_nothin
 
     with monkeypatch.context() as patch:
         patch.setattr(steps, "watchers", [open_one])
-        patch.setattr("tasks.publishing.published_log.READ_SECONDS", 3.0)
+        patch.setattr("tasks.kafka.reader.ASK_SECONDS", 3.0)
         with pytest.raises(Exception, match="could not be read to its end"):
             run(store)
     with pytest.raises(Halt, match="open on unique-counts since offset 2"):
@@ -354,7 +356,7 @@ def test_events_with_their_callers_times_wait_until_the_broker_gives_them(
     by_callers: Requests, admin: AdminClient, store: CountStore, valkey: redis.Redis
 ) -> None:
     """Accepting goes on; what came without a time counts when time goes on, once."""
-    first = Minute.at(store.now())
+    first = Minute.at(clock.now(store.client))
     by_callers.append(0, time.time() + 1800, 1, 1, 2)  # by a clock that is ahead
     SyncProducer().record([3])
     with consolidating() as [consolidator]:
@@ -366,7 +368,7 @@ def test_events_with_their_callers_times_wait_until_the_broker_gives_them(
         by_callers.wait_counted(valkey)
     pending = store.pending()
     assert sum(each.total for each in store.stats(pending)) == 4
-    assert all(first <= minute <= Minute.at(store.now()) for minute in pending)
+    assert all(first <= minute <= Minute.at(clock.now(store.client)) for minute in pending)
 
 
 def test_events_with_their_callers_times_in_the_middle_count_in_the_logs_time(

@@ -74,7 +74,7 @@ def test_it_is_killed_and_has_every_record_once(
     for shift in range(3):
         accept(store, *range(shift, IDS + shift), 7)
         next_minute(store)
-    Flush(store).run()
+    Flush(store.client).run()
     command = recipe.keep(settings.KAFKA_BOOTSTRAP_SERVERS)
     keep = Process(command, tmp_path / "log")
     with run(keep):

@@ -18,6 +18,7 @@ from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.sinks.redis.write import SCRIPT, Batch, Writer
+from counter.store import clock
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
 from counter.store.rebucketing import spread_over
@@ -188,7 +189,7 @@ def test_a_repeated_batch_counts_once_even_after_its_minute(valkey: redis.Redis,
 
 def test_time_never_runs_back_for_a_caller(valkey: redis.Redis, store: CountStore) -> None:
     recorder = SyncWriter(valkey)
-    sealed = Minute.at(store.now()) + 1000
+    sealed = Minute.at(clock.now(store.client)) + 1000
     store.seal(sealed)
     assert recorder.record([1]).minute == sealed + 1
     assert recorder.record([1]).minute == sealed + 1

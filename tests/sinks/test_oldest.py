@@ -20,10 +20,12 @@ from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
+from counter.store.claim import Claim, count_claims
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
-from counter.store.offsets import Claim, Progress
+from counter.store.offsets import Progress
 from counter.store.orphans import Orphans
 from counter.store.pending import PendingMinutes
 from embedded.ports import free_port
@@ -131,11 +133,11 @@ async def test_the_oldest_redis_runs_every_script(oldest: redis.Redis) -> None:
     await batcher.start()
     assert await recorded(batcher, 1)
     await batcher.stop()
-    store, now = CountStore(oldest), Minute.at(CountStore(oldest).now())
+    store, now = CountStore.known(oldest), Minute.at(clock.now(oldest))
     SyncWriter(oldest).record([1, 2])
     progress = Progress(oldest)
     progress.begin(0, 0)
-    assert progress.count([Claim(WHOLE, 0, 0, 1, 0, now + 5, [3])]) == []
+    assert count_claims(oldest, [Claim(WHOLE, 0, 0, 1, 0, now + 5, [3])]) == []
     assert PendingMinutes(oldest).counts(store.pending()[0]).counts == [(1, 2), (2, 1)]
     oldest.set(f"{now + 5}_4", 1)
     strays = Orphans(oldest)

@@ -4,10 +4,12 @@ import redis
 
 from counter.minute import Minute
 from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.store import clock
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
+from counter.store.offsets import Progress
 from tasks.events.markers import mark
-from tasks.events.recount import read_ends
+from tasks.events.minute_reader import read_ends
 from tasks.publishing.flush import Flush
 from tests.support.audit import audit
 from tests.support.processes import wait_until
@@ -38,16 +40,16 @@ def audit_all(client: redis.Redis, first: Minute, last: Minute) -> None:
 
 def plant(client: redis.Redis) -> Minute:
     """A minute that was published with one call more than there were events."""
-    store = CountStore(client)
+    store = CountStore.known(client)
     minute = SyncProducer().record([ID]).minute
     with consolidating():
         wait_counted(store)
         client.incr(f"{WHOLE.prefix(minute)}{ID}")
         client.hincrby(WHOLE.stats(minute), "total", 1)
-        wait_until(lambda: store.now() > minute.end, f"{minute} is over", MINUTE_SECONDS)
+        wait_until(lambda: clock.now(store.client) > minute.end, f"{minute} is over", MINUTE_SECONDS)
         mark(minute + 1)
         wait_counted(store)
-    assert minute in Flush(store).run().published
+    assert minute in Flush(store.client).run().published
     return minute
 
 
@@ -58,7 +60,7 @@ def wait_counted(store: CountStore) -> None:
 
 def is_counted(store: CountStore) -> bool:
     """Whether no event waits."""
-    positions = store.progress().positions()
+    positions = Progress.known(store.client).positions()
     return all(
         min((each.next for each in positions.get(partition, ())), default=0) >= end
         for partition, end in read_ends().items()

@@ -12,10 +12,11 @@ from redis.exceptions import RedisError
 from counter.mode import is_event_mode
 from counter.store.clients import connect_for_console, connect_to_broker
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import KafkaAway
 from tasks.kafka.topics import create_topics
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
@@ -35,7 +36,7 @@ class Stack:
         self.programs = {name: self.program(name) for name in names}
         self.client = connect_for_console()  # it waits no longer than a fault may last
         self.broker = connect_to_broker()
-        self.store = CountStore(self.client)
+        self.store = CountStore.known(self.client)
 
     def program(self, name: str) -> Process:
         """A program whose only ways to the servers are the proxies; not yet started."""
@@ -72,7 +73,7 @@ class Stack:
         with suppress(RedisError):
             if pending := self.store.pending():
                 if not self.store.sealed():
-                    self.store.begin_at(pending[0])
+                    PublishingState(self.store.client).begin_at(pending[0])
                 self.store.seal(pending[-1])
                 self.send_flush()
 

@@ -8,6 +8,7 @@ from confluent_kafka.cimpl import NewPartitions
 
 from counter.kafka.client import client_config, prefixed
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from tasks.kafka.topics import UNIQUE_COUNTS
 
 MOST = 12
@@ -36,4 +37,4 @@ class Topic:
 
     def agree(self) -> None:
         """What `tally keep_partitions` does. Raises KafkaException or RedisError."""
-        self._store.keep_partitions(self.partitions())
+        PublishingState(self._store.client).keep_partitions(self.partitions())

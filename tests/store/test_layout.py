@@ -12,7 +12,7 @@ from counter.ids import Id
 from counter.minute import Minute
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import rebucketing
+from counter.store import clock, rebucketing
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.rebucketing import misfit, spread_over
@@ -55,9 +55,9 @@ def test_old_minutes_are_published_and_new_ones_begin_after_them(
     second = new.record(range(50)).minute
     assert second > first
     calls.ok.update([*range(100), *range(50)])
-    store = CountStore(valkey)
+    store = CountStore.known(valkey)
     store.seal(second)
-    published = Flush(store).run().published
+    published = Flush(store.client).run().published
     assert published[0] == first
     assert published[-1] == second
     verify(calls, valkey)
@@ -123,17 +123,17 @@ def test_a_flush_that_has_slept_over_a_change_misses_nothing(
     old, new = recorder(1), recorder(16)
     first = old.record([1, 2]).minute
     next_minute(store)
-    Flush(store).run()
+    Flush(store.client).run()
     second: list[Minute] = []
 
     def change(point: str) -> None:
         if point == "6.closed.before" and not second:
             spread_over(valkey, 16)
             second.append(new.record([2, 3]).minute)
-            pass_time(monkeypatch, second[0].end - store.now() + 1)
+            pass_time(monkeypatch, second[0].end - clock.now(store.client) + 1)
 
     monkeypatch.setattr(steps, "watchers", [change])
-    Flush(store).run()
+    Flush(store.client).run()
     assert [row for row in unique_counts() if row[1]] == [(str(first), 2, 2), (str(second[0]), 2, 2)]
     verify(Calls(ok=Counter([1, 2, 2, 3])), valkey)
 

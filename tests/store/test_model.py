@@ -19,7 +19,7 @@ from counter.ids import Id
 from counter.minute import EPOCH, Minute
 from counter.sinks.outcome import Accepted
 from counter.sinks.redis.write import SCRIPT, Batch, Writer
-from counter.store import counts, keys
+from counter.store import clock, counts, keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore, Stats
 
@@ -89,7 +89,7 @@ class Tally(RuleBasedStateMachine):
     @rule(ahead=st.integers(-1, 2))
     def seal(self, ahead: int) -> None:
         """The present minute, or one further on; or an older one, by a flusher that is late."""
-        present = max([Minute.at(self.store.now()), self.sealed + 1, *self.counts])
+        present = max([Minute.at(clock.now(self.store.client)), self.sealed + 1, *self.counts])
         self.store.seal(present + (ahead - 1))
         self.sealed = max(self.sealed, present + (ahead - 1))
 

@@ -9,13 +9,13 @@ from django.test import override_settings
 from counter.minute import Minute
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import keys, opening
+from counter.store import clock, keys, opening
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import Garbled
 from counter.store.opening import NotOpened, open_counter
 from counter.store.rebucketing import spread_over
-from counter.store.registry import registered
+from counter.store.registry import known_buckets, registered
 from tests.support.reset import empty
 from tests.support.sinks import counted
 
@@ -41,21 +41,21 @@ def test_the_first_call_opens_its_counter(valkey: redis.Redis) -> None:
 
 @pytest.mark.parametrize("counters", [1, 16], indirect=True)
 def test_it_begins_behind_all_that_was_sealed(valkey: redis.Redis) -> None:
-    sealed = Minute.at(CountStore(valkey).now()) + 5
+    sealed = Minute.at(clock.now(valkey)) + 5
     with override_settings(COUNTERS=()):
-        CountStore(valkey).seal(sealed)
+        CountStore.known(valkey).seal(sealed)
     assert record("a") == sealed + 1
 
 
 def test_a_seal_that_comes_in_between_is_kept(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its flush learns of the counter, for that is registered before anyone looks how far is sealed."""
-    sealed = Minute.at(CountStore(valkey).now()) + 5
+    sealed = Minute.at(clock.now(valkey)) + 5
     looked = CountStore.sealed
 
     def late(store: CountStore) -> Minute | None:
         found = looked(store)
         with override_settings(COUNTERS=()):
-            CountStore(valkey).seal(sealed)
+            CountStore.known(valkey).seal(sealed)
         return found
 
     with monkeypatch.context() as patch:
@@ -73,7 +73,7 @@ def test_what_someone_deletes_is_made_again(valkey: redis.Redis, lost: str) -> N
     record("a")
     assert registered(valkey) == ["clicks"]
     record("a")
-    assert counted(CountStore(valkey).of("clicks")) == {"a": 3}
+    assert counted(CountStore.known(valkey).of("clicks")) == {"a": 3}
 
 
 @pytest.mark.parametrize("value", ["hash", "a b"])
@@ -85,7 +85,7 @@ def test_a_registry_that_someone_overwrites_stops_publishing_with_its_name(
     else:
         valkey.sadd(keys.COUNTERS, value)
     with pytest.raises(Garbled, match=keys.COUNTERS):
-        CountStore(valkey).learn()
+        known_buckets(valkey)
 
 
 def test_a_process_with_another_number_of_buckets_opens_none(valkey: redis.Redis) -> None:
@@ -124,8 +124,7 @@ def test_the_ids_of_a_counter_are_spread_anew_with_all_others(valkey: redis.Redi
         record("a")
     with override_settings(REDIS_BUCKETS=16):
         second = record("a", "c")
-        store = CountStore(valkey)
-        store.learn()
+        store = CountStore.known(valkey)
         of_clicks = store.of("clicks")
     assert second > first
     assert sorted(id for chunk in of_clicks.counts(first) for id, _ in chunk) == ["a", "b"]

@@ -12,7 +12,7 @@ import redis
 from counter.counters import DEFAULT, NAME
 from counter.ids import Id
 from counter.minute import Minute
-from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from counter.store.registry import registered
 from tests.support.reading import read_id_counts, rows, unique_counts, writers
 
@@ -128,7 +128,7 @@ def verify_each(systems: Sequence[tuple[Calls, redis.Redis]]) -> None:
     topic = Seen(unique_counts(), read_id_counts(), {}, {})
     found = [*_order(topic), *_sums(topic)]
     for calls, valkey in systems:
-        identity = CountStore(valkey).identity()
+        identity = PublishingState(valkey).identity()
         own = {minute for minute, tally in writers().items() if tally == identity}
         seen = replace(
             observe_waiting(valkey),

@@ -8,8 +8,10 @@ from django.conf import settings
 
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
+from counter.store import clock
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush import Flush
 
@@ -23,12 +25,12 @@ def next_minute(store: CountStore) -> None:
     """Seal the current minute, as if it were over; the first time ever, also remember it as the first."""
     pending = store.pending()
     if not store.sealed():
-        store.begin_at(pending[0])
+        PublishingState(store.client).begin_at(pending[0])
     store.seal(pending[-1])
 
 
 def run(store: CountStore) -> list[Minute]:
-    return Flush(store).run().published
+    return Flush(store.client).run().published
 
 
 def publish_one(store: CountStore) -> Minute:
@@ -41,9 +43,9 @@ def publish_one(store: CountStore) -> Minute:
 
 def pass_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the clocks of Redis and of the worker say so, for the flush."""
-    clocks, clock = CountStore.clocks, time.time
-    monkeypatch.setattr(CountStore, "clocks", lambda self: [now + seconds for now in clocks(self)])
-    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: clock() + seconds)
+    of_nodes, here = clock.of_nodes, time.time
+    monkeypatch.setattr(clock, "of_nodes", lambda client: [now + seconds for now in of_nodes(client)])
+    monkeypatch.setattr("tasks.publishing.checkpoint.time.time", lambda: here() + seconds)
 
 
 def send(value: bytes, key: bytes) -> None:

@@ -23,7 +23,9 @@ from counter.ids import Id
 from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import TRUSTED_TIMES, event, marker
 from counter.minute import Minute
+from counter.store.claim import Claim
 from counter.store.clients import connect
+from counter.store.keys import WHOLE
 from counter.store.offsets import Position, Progress
 from counter.store.registry import registered
 from tasks.events.consolidator import Consolidator
@@ -35,6 +37,11 @@ TIMEOUT_SECONDS = 30
 def at(minute: Minute, seconds: float = 0.0) -> float:
     """Unix time, so many seconds after the minute's begin."""
     return minute.start.timestamp() + seconds
+
+
+def claim(start: int, end: int, minute: Minute, *ids: int) -> Claim:
+    """Of events of the first partition, by their offsets."""
+    return Claim(WHOLE, 0, start, end, int(at(minute) * 1000), minute, ids)
 
 
 class Requests:

@@ -9,8 +9,8 @@ from django.conf import settings
 
 from counter.kafka.client import REQUESTS, client_config
 from counter.store import keys
-from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
+from counter.store.registry import known_buckets
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.support.processes import wait_until
 
@@ -18,7 +18,7 @@ from tests.support.processes import wait_until
 def is_empty(client: redis.Redis) -> bool:
     """Whether nothing was written since then."""
     names = {name.decode() for name in client.scan_iter()}
-    known = {keys.BUCKETS, keys.COUNTERS, *(bucket.layout for bucket in CountStore(client).learn())}
+    known = {keys.BUCKETS, keys.COUNTERS, *(bucket.layout for bucket in known_buckets(client))}
     return names <= known
 
 

@@ -17,6 +17,7 @@ from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tasks.publishing.flush import Flush
@@ -32,7 +33,7 @@ class System:
         self.calls = Calls()
         with self.at_work():
             self.client: redis.Redis = connect()
-            self.store = CountStore(self.client)
+            self.store = CountStore.known(self.client)
             self._recorder = SyncWriter(connect_for_accept())
 
     @contextmanager
@@ -50,13 +51,13 @@ class System:
         """As if the clock had."""
         pending = self.store.pending()
         if not self.store.sealed():
-            self.store.begin_at(pending[0])
+            PublishingState(self.store.client).begin_at(pending[0])
         self.store.seal(pending[-1])
         return pending[-1]
 
     def flush(self) -> list[Minute]:
         """Publish all that is over."""
-        return Flush(self.store).run().published
+        return Flush(self.store.client).run().published
 
     def publish(self, *ids: int) -> Minute:
         """A minute with these ids."""

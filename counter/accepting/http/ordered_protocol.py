@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 
 from counter.accepting.hot_path import BAD, Answer, Exchange
 from counter.accepting.http.bounded_protocol import BODY, HEAD, WHOLE, BoundedProtocol
+from counter.accepting.http.output import Output
 from counter.telemetry import rejections
 
 PIECE = 4096
@@ -93,7 +94,7 @@ class OrderedProtocol(BoundedProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
-        self.cycle.transport = cast("asyncio.Transport", _Output(self, self.transport))
+        self.cycle.transport = cast("asyncio.Transport", Output(self, self.transport))
         self._stage = BODY
 
     def on_message_complete(self) -> None:
@@ -200,18 +201,3 @@ class OrderedProtocol(BoundedProtocol):
         self.deadline = self._connections.idle_until
         if self._is_blocked or not self.pipeline:
             self._proceed()
-
-
-class _Output:
-    """What an application's answer is written to, in the place of the transport."""
-
-    __slots__ = ("_protocol", "is_closing", "write")
-
-    def __init__(self, protocol: OrderedProtocol, transport: asyncio.Transport) -> None:
-        self._protocol = protocol
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-
-    def close(self) -> None:
-        """This was the last answer."""
-        self._protocol.hang_up()

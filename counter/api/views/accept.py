@@ -14,12 +14,14 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from counter.accepting import accept_call, batch_call
-from counter.accepting.batch_call import MAX_BODY, BadBatch, Batch, Receipt, read_batch
+from counter.accepting.batch_body import read_batch
+from counter.accepting.batch_call import MAX_BODY, BadBatch, Batch
 from counter.accepting.callback_queue import CallbackQueue
+from counter.accepting.receipt import Receipt
 from counter.accepting.request_body import ENCODED, TOO_LARGE, UNENCODED
-from counter.api import schema
 from counter.api.auth import AcceptToken
 from counter.api.problems import respond
+from counter.api.schema import accepting
 from counter.mode import is_event_mode
 from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.sinks.outcome import Unavailable
@@ -76,7 +78,7 @@ class AcceptView(APIView):
     permission_classes = (AllowAny,)
     content_negotiation_class = AnyAccept
 
-    @schema.accept
+    @accepting.accept
     def get(self, request: Request) -> HttpResponse:
         """Count one call: `ok` once it is recorded."""
         try:
@@ -147,7 +149,7 @@ class BatchView(APIView):
     permission_classes = (AllowAny,)
     parser_classes = (JSONIds, NDJSONIds)
 
-    @schema.batch
+    @accepting.batch
     def post(self, request: Request) -> Response:
         """Count a batch of calls: all of them, or none where one is wrong."""
         try:

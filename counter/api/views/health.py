@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from counter.api import schema
+from counter.api.schema import operating
 from counter.api.serializers import OutageBody
 from counter.api.views.accept import AnyAccept
 from counter.kafka.client import LastError, client_config
@@ -60,7 +60,7 @@ class OperatingView(APIView):
 class AliveView(OperatingView):
     """`/healthz`: whether this process is alive."""
 
-    @schema.alive
+    @operating.alive
     def get(self, request: Request) -> Response:
         """200 as long as this process answers at all."""
         return Response({"status": "ok", "problems": [], "version": VERSION})
@@ -69,7 +69,7 @@ class AliveView(OperatingView):
 class ReadyView(OperatingView):
     """`/readyz`: whether calls can be accepted, and what is down."""
 
-    @schema.ready
+    @operating.ready
     def get(self, request: Request) -> Response:
         """200 when calls can be accepted, else 503; with what is down, since when."""
         found = watch().look()
@@ -82,7 +82,7 @@ class ReadyView(OperatingView):
 class MetricsView(OperatingView):
     """`/metrics`: Prometheus's text format."""
 
-    @schema.metrics
+    @operating.metrics
     def get(self, request: Request) -> HttpResponse:
         """All that Tally counts of itself on this machine, and what waits in Redis."""
         return HttpResponse(scrape(), content_type=CONTENT_TYPE_LATEST)

@@ -12,9 +12,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counter.api import schema
 from counter.api.auth import ReadingView
 from counter.api.queries import NEWEST, TEXT, IdsQuery, OneQuery, PendingQuery, PublishedQuery, next_page
+from counter.api.schema import reading
 from counter.api.serializers import PendingBody, PublishedBody
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -39,7 +39,7 @@ def reader(counter: str) -> PendingMinutes:
 class PendingMinutesView(ReadingView):
     """`/api/v1/minutes/`: the minutes that wait in Redis."""
 
-    @schema.pending_minutes
+    @reading.pending_minutes
     def get(self, request: Request) -> Response:
         """The minutes that have data in Redis, oldest first."""
         query = PendingQuery.of(request)
@@ -62,7 +62,7 @@ class PendingMinutesView(ReadingView):
 class PendingMinuteView(ReadingView):
     """`/api/v1/minutes/<minute>/`: one minute that waits, with its ids."""
 
-    @schema.pending_minute
+    @reading.pending_minute
     def get(self, request: Request, minute: Minute) -> Response:
         """One of them, with its ids and counts in order of arrival.
 
@@ -85,7 +85,7 @@ class PendingMinuteView(ReadingView):
 class PublishedMinutesView(ReadingView):
     """`/api/v1/published/`: the history of published minutes."""
 
-    @schema.published_minutes
+    @reading.published_minutes
     def get(self, request: Request) -> Response:
         """The minutes that are in Kafka, newest first."""
         query = PublishedQuery.of(request)
@@ -103,7 +103,7 @@ class PublishedMinutesView(ReadingView):
 class PublishedMinuteView(ReadingView):
     """`/api/v1/published/<minute>/`: one published minute."""
 
-    @schema.published_minute
+    @reading.published_minute
     def get(self, request: Request, minute: Minute) -> Response:
         """One of them. It never changes."""
         counter = OneQuery.of(request)["counter"]

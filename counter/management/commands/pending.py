@@ -45,9 +45,8 @@ def _fact(pending: Pending) -> dict[str, Any]:
 
 def _all() -> Iterator[Pending]:
     client = connect()
-    store = CountStore(client)
-    store.learn()
-    return merge(*(_of(client, counter) for counter in store.counters), key=lambda each: each.minute)
+    counters = CountStore.known(client).counters
+    return merge(*(_of(client, counter) for counter in counters), key=lambda each: each.minute)
 
 
 def _of(client: redis.Redis, counter: str) -> Iterator[Pending]:

@@ -8,8 +8,10 @@ from typing_extensions import override
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
+from counter.store import clock
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.publishing_state import PublishingState
 
 MEANING = """\
 From now on {minute} counts as the last published minute, whatever the topic unique-counts says.
@@ -35,14 +37,14 @@ class Command(ReportCommand):
 
     @override
     def report(self, **options: Any) -> tuple[Any, str]:
-        published, store = _parse(options["minute"]), CountStore(connect())
-        store.learn()
-        if published >= Minute.at(store.now()):
+        published, client = _parse(options["minute"]), connect()
+        if published >= Minute.at(clock.now(client)):
             raise CommandError(f"the minute {published} is not over yet")
+        store = CountStore.known(client)
         lost = [str(each) for each in store.pending(published)]
         if not options["yes"]:
             self._ask(published, lost)
-        store.override(published)
+        PublishingState(client).override(published, store.buckets)
         return {
             "last_published": str(published),
             "dropped": lost,

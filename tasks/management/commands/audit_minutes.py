@@ -12,12 +12,9 @@ from counter.management.report import ReportCommand
 from counter.management.table import table
 from counter.management.words import minutes_of
 from counter.minute import Minute
+from tasks.errors import PublishingError
 from tasks.events.audit import Audit, Difference
-from tasks.events.recount import CannotTell
-from tasks.kafka.errors import KafkaAway
 from tasks.management.counting import add_range, counting, minutes
-from tasks.publishing.published_log import NoTopic
-from tasks.publishing.records import BadRecord
 
 DIFFERENT, CANNOT_TELL = 1, 2
 SHOWN, KEPT = 50, 10_000
@@ -42,7 +39,7 @@ class Command(ReportCommand):
         first, last = minutes(options)
         try:
             differences = _run(Audit(first, last, id_counts=settings.PUBLISH_ID_COUNTS))
-        except (CannotTell, KafkaAway, NoTopic, BadRecord) as error:
+        except PublishingError as error:
             self.stderr.write(f"can't tell: {error}")
             raise SystemExit(CANNOT_TELL) from error
         self.status = DIFFERENT if differences else 0

@@ -10,8 +10,7 @@ from typing_extensions import override
 
 from counter.kafka.client import client_config
 from counter.store.clients import connect
-from counter.store.counts import CountStore
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import KafkaAway
 from tasks.kafka.shape import look
 from tasks.kafka.topics import create_topics
 
@@ -30,7 +29,7 @@ class Command(BaseCommand):
         self.stdout.write(f"created: {', '.join(made)}" if made else "all topics are there")
         try:
             with AdminClient(client_config()) as admin:
-                for finding in look(admin, CountStore(connect())):
+                for finding in look(admin, connect()):
                     self.stderr.write(finding.text)
         except (KafkaAway, RedisError) as error:
             self.stderr.write(f"The topics could not be looked at: {error}")

@@ -8,10 +8,10 @@ from counter.kafka.client import prefixed
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.store.clients import connect
-from counter.store.counts import CountStore
-from tasks.kafka.errors import KafkaAway
+from counter.store.publishing_state import PublishingState
+from tasks.errors import PublishingError
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
-from tasks.publishing.published_log import NoTopic, PublishedLog
+from tasks.publishing.published_log import PublishedLog
 
 MEANING = """\
 Publishing goes on with a topic {topic} of {count} partitions, in partition {partition} alone.
@@ -38,7 +38,7 @@ class Command(ReportCommand):
             with PublishedLog() as log:
                 count = log.count_partitions(topic)
                 others = [each for each in range(count) if each != PARTITION and log.is_used(each)]
-        except (KafkaAway, NoTopic) as error:
+        except PublishingError as error:
             raise CommandError(str(error)) from error
         if others:
             raise CommandError(
@@ -48,5 +48,5 @@ class Command(ReportCommand):
         if not options["yes"]:
             meaning = MEANING.format(topic=topic, count=count, partition=PARTITION)
             confirm(self.stderr, meaning, str(count))
-        CountStore(connect()).keep_partitions(count)
+        PublishingState(connect()).keep_partitions(count)
         return {"partitions": count}, f"{topic} may have {count} partitions"

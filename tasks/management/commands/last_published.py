@@ -7,9 +7,8 @@ from django.core.management.base import CommandError
 from typing_extensions import override
 
 from counter.management.report import ReportCommand
-from tasks.kafka.errors import KafkaAway
-from tasks.publishing.published_log import NoTopic, PublishedLog
-from tasks.publishing.records import BadRecord
+from tasks.errors import PublishingError
+from tasks.publishing.published_log import PublishedLog
 
 
 class Command(ReportCommand):
@@ -23,7 +22,7 @@ class Command(ReportCommand):
         try:
             with PublishedLog() as log:
                 last = log.last()
-        except (KafkaAway, NoTopic, BadRecord) as error:
+        except PublishingError as error:
             raise CommandError(str(error)) from error
         if not last:
             return None, "nothing is published yet"

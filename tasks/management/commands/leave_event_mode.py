@@ -11,10 +11,9 @@ from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.management.confirmation import add_yes, confirm
 from counter.mode import is_event_mode
 from counter.store.clients import connect
-from counter.store.counts import CountStore
-from counter.store.offsets import counted_to
-from tasks.events.recount import CannotTell, read_ends
-from tasks.kafka.errors import KafkaAway
+from counter.store.offsets import Progress, counted_to, forget_events
+from tasks.errors import PublishingError
+from tasks.events.minute_reader import read_ends
 
 MEANING = """\
 The topic requests is DELETED, and minutes end by Redis's clock alone again.
@@ -46,7 +45,7 @@ class Command(BaseCommand):
             self._delete_topic()
         except KafkaException as error:
             raise CommandError(f"Kafka did not delete the topic, try again: {error}") from error
-        CountStore(connect()).forget_events()
+        forget_events(connect())
         self.stdout.write("Minutes end by Redis's clock alone.")
 
     def _delete_topic(self) -> None:
@@ -57,12 +56,10 @@ class Command(BaseCommand):
                 admin.delete_topics([topic])[topic].result(TIMEOUT_SECONDS)
 
     def _check_counted(self) -> None:
-        store = CountStore(connect())
-        store.learn()
-        positions = store.progress().positions()
+        positions = Progress.known(connect()).positions()
         try:
             ends = read_ends()
-        except (KafkaAway, CannotTell) as error:
+        except PublishingError as error:
             raise CommandError(str(error)) from error
         for partition, end in ends.items():
             counted = counted_to(positions.get(partition, []))

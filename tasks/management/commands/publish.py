@@ -9,10 +9,8 @@ from typing_extensions import override
 from counter.management.report import ReportCommand
 from counter.management.words import minutes_of
 from counter.store.clients import connect
-from counter.store.counts import CountStore
 from counter.store.pending import PendingMinutes, State
-from tasks.kafka.errors import KafkaAway, StartOver
-from tasks.publishing.checkpoint import Halt
+from tasks.errors import Halt, TryLater
 from tasks.publishing.flush import Flush
 from tasks.publishing.history import follow_topic
 
@@ -31,13 +29,13 @@ class Command(ReportCommand):
         client, attempts = connect(), dict[str, int]()
         self._show_waiting(PendingMinutes(client))
         try:
-            attempts |= Flush(CountStore(client)).run().attempts
+            attempts |= Flush(client).run().attempts
             while self._show_waiting(PendingMinutes(client)):
                 time.sleep(PAUSE_SECONDS)
-                attempts |= Flush(CountStore(client)).run().attempts
+                attempts |= Flush(client).run().attempts
         except Halt as error:
             raise CommandError(f"publishing has stopped: {error}") from error
-        except (KafkaAway, StartOver) as error:
+        except TryLater as error:
             raise CommandError(f"the flush did not get through: {error}") from error
         follow_topic(attempts)
         return {"published": [*attempts]}, f"published {minutes_of(len(attempts))}"

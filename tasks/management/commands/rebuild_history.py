@@ -7,10 +7,9 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from counter.management.words import minutes_of
-from tasks.kafka.errors import KafkaAway
+from tasks.errors import PublishingError
 from tasks.publishing import history
-from tasks.publishing.published_log import NoTopic, PublishedLog
-from tasks.publishing.records import BadRecord
+from tasks.publishing.published_log import PublishedLog
 
 CHUNK = 1000
 
@@ -31,6 +30,6 @@ class Command(BaseCommand):
                     history.restore(chunk)
                     count += len(chunk)
                     self.stdout.write(f"{minutes_of(count)}, up to {chunk[-1].record.minute}")
-        except (KafkaAway, NoTopic, BadRecord) as error:
+        except PublishingError as error:
             raise CommandError(f"after {minutes_of(count)}: {error}") from error
         self.stdout.write(f"The history has all of the topic: {minutes_of(count)}.")

@@ -6,12 +6,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from typing_extensions import override
 
 from counter.management.words import minutes_of
-from tasks.events.recount import CannotTell
+from tasks.errors import PublishingError
 from tasks.events.replay import Replay
-from tasks.kafka.errors import Fenced, KafkaAway, StartOver
 from tasks.management.counting import add_range, counting, minutes
-from tasks.publishing.published_log import NoTopic
-from tasks.publishing.records import BadRecord
 
 
 class Command(BaseCommand):
@@ -33,6 +30,6 @@ class Command(BaseCommand):
             replay = Replay(first, last, options["prefix"])
             with counting(replay.records()) as advance:
                 done = list(replay.run(advance))
-        except (CannotTell, KafkaAway, NoTopic, BadRecord, StartOver, Fenced) as error:
+        except PublishingError as error:
             raise CommandError(f"the replay did not get through, run it again: {error}") from error
         self.stdout.write(f"{minutes_of(len(done))} replayed, up to {last}.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
@@ -10,14 +11,15 @@ from counter.counters import qualified
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
-from counter.store import keys
+from counter.store import clock, keys
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.late import are_spread, carry
-from tasks.kafka.errors import KafkaAway
+from counter.store.publishing_state import PublishingState
+from counter.store.sealing import seal_everywhere
+from tasks.errors import BadRecord, PublishingError
 from tasks.publishing.ownership import Leftover, Ownership
-from tasks.publishing.published_log import NoTopic, Published, PublishedLog
-from tasks.publishing.records import BadRecord
+from tasks.publishing.published_log import Published, PublishedLog
 
 AHEAD = 5
 """Minutes; more than any two clocks of a system that publishes differ."""
@@ -52,44 +54,43 @@ class Command(ReportCommand):
 
     def report(self, **options: Any) -> tuple[Any, str]:
         """Asks first."""
-        store = CountStore(connect())
-        store.learn()
-        last, late = _look(store)
+        client = connect()
+        last, late = _look(client)
         minute = last.record.minute
-        if minute > Minute.at(store.now()) + AHEAD:
+        if minute > Minute.at(clock.now(client)) + AHEAD:
             raise CommandError(f"the minute {minute} is still to come: no Tally has published that")
         if late and not (options["carry"] or options["drop"]):
             raise CommandError(CHOOSE.format(left=_list(late)))
         if not options["yes"]:
-            self._ask(store, last, late)
-        store.seal(minute)
+            self._ask(PublishingState(client).identity(), last, late)
+        store = seal_everywhere(client, minute)
         if options["carry"]:
             _carry(late)
-        store.override(minute)
+        PublishingState(client).override(minute, store.buckets)
         facts = {"last_published": str(minute), "from": last.record.tally, "late": [*map(_name, late)]}
         return facts, f"this Tally publishes behind {minute}"
 
-    def _ask(self, store: CountStore, last: Published, late: Sequence[Leftover]) -> None:
+    def _ask(self, identity: str, last: Published, late: Sequence[Leftover]) -> None:
         record = last.record
-        told = {"writer": record.tally or "one without a name", "identity": store.identity()}
+        told = {"writer": record.tally or "one without a name", "identity": identity}
         at = f"{record.published_at:%Y-%m-%d %H:%M:%S} UTC"
         meaning = MEANING.format(minute=record.minute, at=at, left=_list(late), **told)
         confirm(self.stderr, meaning, str(record.minute))
 
 
-def _look(store: CountStore) -> tuple[Published, list[Leftover]]:
+def _look(client: redis.Redis) -> tuple[Published, list[Leftover]]:
     """The last record, and the minutes up to there that wait here and were not published from here."""
-    ownership = Ownership(store)
+    ownership = Ownership(client)
     try:
         with PublishedLog() as log:
             last = log.last()
             if not last:
                 raise CommandError("unique-counts has no record: there is nothing to take over")
-            waiting = ownership.leftovers(log, store, last.record.minute)
+            waiting = ownership.leftovers(log, CountStore.known(client), last.record.minute)
             late = [each for each in waiting if not each.is_published]
     except BadRecord as error:
         raise CommandError(f"{error}: see tally set_last_published") from error
-    except (KafkaAway, NoTopic) as error:
+    except PublishingError as error:
         raise CommandError(str(error)) from error
     if not late and ownership.is_ours(last):
         raise CommandError("unique-counts is this Tally's already")

@@ -1,25 +1,26 @@
 """What the errors of Kafka's clients mean."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from confluent_kafka import KafkaError, KafkaException
 
-
-class KafkaAway(Exception):
-    """The brokers do not answer, or not in time: try again later."""
-
-
-class StartOver(Exception):
-    """The transaction is lost, or its outcome unknown: only a new producer and the topic can tell."""
-
-
-class Fenced(Exception):
-    """A newer producer has taken over. A normal event: it does the work."""
-
+from tasks.errors import Fenced, KafkaAway, StartOver
 
 _FENCED = {
     KafkaError._FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.INVALID_PRODUCER_ID_MAPPING,
 }
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Where Kafka is asked something: what it does not answer raises KafkaAway."""
+    try:
+        yield
+    except KafkaException as error:
+        raise KafkaAway(error.args[0].str()) from error
 
 
 def triage(exception: KafkaException) -> Exception | None:
