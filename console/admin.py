@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 
 from console.actions import ActionAdmin
 from console.history import PublishedMinuteAdmin
-from console.panels import beat, events, kafka, redis, workers  # noqa: F401  (each adds its panel)
+from console.panels import beat, events, flushes, kafka, redis, workers  # noqa: F401  (each adds its panel)
 from console.pending import PendingMinuteAdmin
 from counter.models import PendingMinute, PublishedMinute
 

@@ -1,17 +1,21 @@
 """The published history: to read, to search, to take along."""
 
 import re
+from typing import Any
 
 from django.contrib.admin import display
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import (
     Http404,
     HttpRequest,
+    HttpResponse,
     HttpResponseBase,
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from typing_extensions import override
 
@@ -21,9 +25,11 @@ from console.chosen import chosen
 from console.export import lines
 from console.filters import RangeFilter, TrafficFilter, TroubleFilter
 from console.odd_queries import ODD, without_query
+from console.published import page, top_of_slice
 from console.read_only import ReadOnlyAdmin
 from console.times import clock
 from counter.models import PublishedMinute
+from tasks.errors import PublishingError
 
 _POSITION = re.compile(r"([0-9]+):([0-9]*)")
 MAX_NUMBER = 2**63 - 1
@@ -44,6 +50,7 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         " or partition:offset (0:1234)."
     )
     change_list_template = "console/history.html"
+    change_form_template = "console/published.html"
 
     @override
     def get_queryset(self, request: HttpRequest) -> CalendarQuerySet:
@@ -97,6 +104,7 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         return [
             path("charts/<str:span>/", wrap(self.chart_view), name="charts"),
             path("export/", wrap(self.export_view), name="export"),
+            path("<path:key>/ids/", wrap(self.ids_view), name="published_ids"),
             *super().get_urls(),
         ]
 
@@ -106,6 +114,32 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         if span not in SPANS:
             raise Http404
         return JsonResponse(chart(SPANS[span], chosen(request)))
+
+    @override
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One published minute; `id` looks one up, which the page reads back from Kafka."""
+        self._check(request)
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        row = self._row(object_id)
+        context = self.admin_site.each_context(request) | page(row, request.GET)
+        return render(request, "console/published.html", context)
+
+    def ids_view(self, request: HttpRequest, key: str) -> JsonResponse:
+        """The most frequent ids of one slice of the minute, as JSON; ids as text, for JavaScript's sake."""
+        self._check(request)
+        try:
+            return JsonResponse(top_of_slice(self._row(key), request.GET))
+        except PublishingError as error:
+            return JsonResponse({"problem": str(error)}, status=503)
+
+    def _row(self, key: str) -> PublishedMinute:
+        try:
+            return PublishedMinute.objects.get(key=unquote(key))
+        except PublishedMinute.DoesNotExist as error:
+            raise Http404 from error
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """What the list shows with the same query, all pages of it, as CSV."""

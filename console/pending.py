@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -18,12 +19,13 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from console import flushing, overview
+from console.callbacks import callbacks_view
 from console.chosen import chosen
 from console.client import client
 from console.panels import registry
 from console.query import number
+from console.search import search
 from console.top import top_of_slice
-from counter.accepting.accept_call import BadCall, parse_id, parse_text
 from counter.counters import qualified
 from counter.minute import Minute
 from counter.models import PendingMinute, PublishedMinute
@@ -50,6 +52,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
             path("live/", self._view(self.live_view), name="pending_live"),
             path("panels/<str:name>/", self._view(self.panel_view), name="panel"),
             path("flush/", self._view(self.flush_view), name="flush"),
+            path("callbacks/", self._view(self._callbacks), name="failed_callbacks"),
             path("<str:minute>/", self._view(self.minute_view), name="counter_pendingminute_change"),
             path("<str:minute>/live/", self._view(self.minute_live_view), name="minute_live"),
             path("<str:minute>/top/", self._view(self.top_view), name="minute_top"),
@@ -62,6 +65,9 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
             return view(request, *args, **kwargs)
 
         return self.admin_site.admin_view(checked)
+
+    def _callbacks(self, request: HttpRequest) -> HttpResponse:
+        return callbacks_view(self.admin_site, self.has_flush_permission, request)
 
     def list_view(self, request: HttpRequest) -> HttpResponse:
         """The list is on the first page."""
@@ -112,21 +118,23 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         minute, counter = _minute(text), chosen(request)
         minutes = PendingMinutes(client(), counter)
         context = self.admin_site.each_context(request)
-        context |= {"minute": minute, "key": qualified(counter, text), "title": f"Minute {minute}"}
+        context |= {"minute": minute, "key": quote(qualified(counter, text)), "title": f"Minute {minute}"}
         try:
             pending = minutes.get(minute)
             if not pending and template == "console/minute.html":
                 return self._elsewhere(request, counter, minute)
             page = minutes.counts(minute, number(request.GET, "start") or 0, PAGE)
             context |= {"page": page, "row": pending and overview.Row(pending)}
-            context |= _search(minutes, counter, minute, request.GET.get("id", "").strip())
+            context["search"] = found = search(counter, request.GET.get("id", ""))
+            if found.id is not None:
+                context["count"] = minutes.count(minute, found.id)
         except RedisError as error:
             context |= {"verdict": overview.away(error)}
         return render(request, template, context)
 
     def _elsewhere(self, request: HttpRequest, counter: str, minute: Minute) -> HttpResponse:
         if row := PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first():
-            return redirect("admin:counter_publishedminute_change", row.key)
+            return redirect("admin:counter_publishedminute_change", quote(row.key))
         messages.info(request, f"Nothing waits for the minute {minute}: no call was accepted in it.")
         return redirect("admin:index")
 
@@ -137,7 +145,8 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
             slice = top_of_slice(PendingMinutes(client(), chosen(request)), _minute(minute), start)
         except RedisError:
             return JsonResponse({}, status=503)
-        return JsonResponse({"top": [(str(id), count) for id, count in slice.top], "next": slice.next})
+        top = [(str(id), count) for id, count in slice.top]
+        return JsonResponse({"top": top, "read": slice.read, "next": slice.next})
 
 
 def _minute(text: str) -> Minute:
@@ -145,13 +154,3 @@ def _minute(text: str) -> Minute:
         return Minute.parse(text)
     except ValueError as error:
         raise Http404(str(error)) from error
-
-
-def _search(minutes: PendingMinutes, counter: str, minute: Minute, text: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    try:
-        id = parse_text(text.encode()) if counter else parse_id(text.encode())
-    except BadCall as error:
-        return {"search": text, "problem": str(error)}
-    return {"search": text, "found": id, "count": minutes.count(minute, id)}

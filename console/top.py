@@ -24,16 +24,20 @@ class Slice:
     """(id, count), the most frequent first; at most TOP."""
     next: int | None
     """Where the next slice starts; None after the last."""
+    read: int
+    """Ids in the slice"""
 
 
 def top_of_slice(minutes: PendingMinutes, minute: Minute, start: int) -> Slice:
     """The slice that begins with the id number `start`, in order of arrival."""
     top: list[tuple[Id, int]] = []
+    read = 0
     position: int | None = start
     for _ in range(SLICE_PAGES):
         page = minutes.counts(minute, position or 0)
         top = nlargest(TOP, top + page.counts, key=lambda pair: pair[1])
+        read += len(page.counts)
         position = page.next
         if position is None:
             break
-    return Slice(top, position)
+    return Slice(top, position, read)

@@ -21,6 +21,8 @@ class Fact:
     level: Level = Level.OK
     share: float | None = None
     """Of a whole, from 0 to 1, to be shown as a bar"""
+    page: str = ""
+    """The name of the page that has more of it"""
 
 
 AWAY = (OperationalError, RedisError)

@@ -10,6 +10,7 @@ from console.panels.registry import AWAY, Fact, panel
 from console.times import ago
 from counter.accepting.callback_queue import UNACKNOWLEDGED
 from counter.store.broker import broker, quick_connection
+from counter.store.failed_callbacks import FailedCallbacks
 from counter.task_names import CALLBACK_QUEUES, FLUSH_QUEUE
 
 WORKER_SECONDS = 1.0
@@ -23,6 +24,7 @@ def workers_panel() -> Iterator[Fact]:
         with quick_connection() as connection:
             answers = current_app.control.inspect(timeout=WORKER_SECONDS, connection=connection).active()
         hints, callbacks, taken = _queued()
+        failed = len(FailedCallbacks(broker()).all())
     except AWAY as error:
         yield Fact("Broker", f"does not answer: {error}", Level.BAD)
         return
@@ -34,6 +36,8 @@ def workers_panel() -> Iterator[Fact]:
     yield Fact("Hints waiting", f"{hints:,}")
     yield Fact("Callbacks waiting", f"{callbacks:,}")
     yield Fact("Taken by workers", f"{taken:,}")
+    if failed:
+        yield Fact("Callbacks that failed", f"{failed:,}", page="admin:failed_callbacks")
 
 
 def _doing(tasks: Sequence[tuple[float, str]]) -> str:

@@ -11,10 +11,12 @@ from contextvars import Context, copy_context
 
 import structlog
 from celery import current_app
+from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.store.clients import connect_to_broker
+from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.task_names import CALLBACK, CALLBACK_QUEUES, callback_queue
 from counter.telemetry import metrics
 
@@ -32,6 +34,9 @@ MAX_QUEUED = 10_000_000 // MAX_MESSAGE
 
 MAX_IN_ONE = MAX_QUEUED // 4
 """For the hosts of one queue: one with many calls leaves room for the others."""
+
+SHED = "too many waited, or the broker did not take it"
+"""What people are told."""
 
 EXPIRES_SECONDS = 600
 """The number is of interest while the minute is young."""
@@ -79,6 +84,9 @@ class CallbackQueue:
                 logger.debug("the broker takes no callback", exc_info=True)
             if not is_sent:
                 metrics.CALLBACKS.labels("shed").inc()
+                with suppress(RedisError):
+                    shed = FailedCallback(endpoint, str(minute), "shed", SHED, counter)
+                    FailedCallbacks(self._broker).note(shed)
 
     def _send(self, endpoint: str, minute: Minute, counter: str) -> bool:
         queued, all_queued = self._queued(endpoint)

@@ -28,6 +28,9 @@ ATTEMPTS = "tally:attempts"
 HALTED = "tally:halted"
 """Why publishing has stopped, while it fails closed."""
 
+FLUSHES = "tally:flushes"
+"""List: the last runs of the flush, for people."""
+
 COMMITTED = "tally:committed"
 """`<minute> <offset>`: up to which minute Kafka has acknowledged a commit that nobody has read back yet."""
 

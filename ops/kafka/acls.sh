@@ -9,8 +9,10 @@ set -eu
 prefix=${KAFKA_TOPIC_PREFIX:-}
 unique_counts=${prefix}unique-counts id_counts=${prefix}id-counts requests=${prefix}requests
 
-# Only looks: at its health, and at how the output ends.
-"$@" --add --allow-principal User:tally-web --operation Read --operation Describe --topic "$unique_counts"
+# Only looks: at its health, at how the output ends, and in the console at the ids of a published minute.
+for topic in "$unique_counts" "$id_counts"; do
+  "$@" --add --allow-principal User:tally-web --operation Read --operation Describe --topic "$topic"
+done
 
 # The one writer of the output. Its transactional id is the fence: nobody else may take it.
 "$@" --add --allow-principal User:tally-worker --operation Read --operation Write --operation Describe --topic "$unique_counts"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +20,10 @@ from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.store import keys
+from counter.store.broker import broker
 from counter.store.clients import connect
 from counter.store.counts import CountStore
+from counter.store.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
 from counter.task_names import CALLBACK
 from counter.telemetry import metrics
 from counter.time_limit import AWAY, within
@@ -92,10 +95,10 @@ def call_endpoint(
         unique = _unique(Minute.parse(minute), counter)
         status = post(endpoint, {"minute": minute, "unique": unique})
     except Refused as error:
-        _log("refused", endpoint, minute, error)
+        _give_up("refused", endpoint, minute, error, counter)
     except (Unanswered, RedisError, *AWAY) as error:
         if not (retry := _send_again(task, endpoint)):
-            _log("failed", endpoint, minute, error)
+            _give_up("failed", endpoint, minute, error, counter)
             return
         _log("retried", endpoint, minute, error)
         raise retry from error
@@ -121,15 +124,15 @@ def _send_again(task: Task[[str, str, str], None], endpoint: str) -> Exception |
 @task_revoked.connect(sender=call_endpoint)
 def _expired(request: Any, **kwargs: Any) -> None:
     """It was too old when a worker got to it: too many waited, or one that had it was killed."""
-    endpoint, minute, *_ = request.args
-    _log("expired", endpoint, minute, "it is too late")
+    endpoint, minute, *counter = request.args
+    _give_up("expired", endpoint, minute, "it is too late", *counter)
 
 
 @task_failure.connect(sender=call_endpoint)
 def _broken(args: Any, exception: Any, **kwargs: Any) -> None:
     """A bug."""
-    endpoint, minute, *_ = args
-    _log("failed", endpoint, minute, exception)
+    endpoint, minute, *counter = args
+    _give_up("failed", endpoint, minute, exception, *counter)
 
 
 def _unique(minute: Minute, counter: str) -> int:
@@ -141,6 +144,13 @@ def _unique(minute: Minute, counter: str) -> int:
     with within(STEP_SECONDS):
         row = PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first()
     return row.unique if row else 0
+
+
+def _give_up(outcome: str, endpoint: str, minute: str, why: object, counter: str = DEFAULT) -> None:
+    _log(outcome, endpoint, minute, why)
+    with suppress(RedisError):
+        reason = str(why)[:MAX_REASON]
+        FailedCallbacks(broker()).note(FailedCallback(endpoint, minute, outcome, reason, counter))
 
 
 def _log(outcome: str, endpoint: str, minute: str, what: object) -> None:

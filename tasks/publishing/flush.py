@@ -21,7 +21,8 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 6d  announce   the line of the log, and the metrics, of each minute
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
-8   history    a hint to the task that follows the topic for people (tasks/publishing/history.py)
+8   note       for people (counter/store/flush_log.py), and
+    history    a hint to the task that follows the topic for them (tasks/publishing/history.py)
 """
 
 import time

@@ -77,8 +77,10 @@ def traffic(system: System) -> Iterator[None]:
 
     with ThreadPoolExecutor(CALLERS) as callers:
         calls = [callers.submit(call) for _ in range(CALLERS)]
-        yield
-        stop.set()
+        try:
+            yield
+        finally:
+            stop.set()
     for each in calls:
         each.result()
 
@@ -117,6 +119,9 @@ def test_the_pictures(
         page.screenshot(path=IMAGES / "minute.png")
         page.goto("/admin/counter/publishedminute/")
         page.screenshot(path=IMAGES / "history.png")
+        page.locator("#result_list a").first.click()
+        expect(page.get_by_text("Of all ids.")).to_be_visible()
+        page.screenshot(path=IMAGES / "published.png")
         page.goto("/admin/")
         kafka_process.kill()
         try:

@@ -8,8 +8,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from tests.browser.conftest import WAIT_MS, System
 from tests.support.processes import ServerProcess
+from tests.support.web import manage
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -44,8 +46,16 @@ def test_a_minute_from_its_first_call_to_the_history(page: Page, system: System)
 
     page.get_by_role("link", name="All published minutes").click()
     page.get_by_role("link", name=f"{minute.start:%Y-%m-%d %H:%M}").click()
-    for value in (str(minute), "50", "70"):
-        expect(page.locator("#content-main")).to_contain_text(value)
+    for name, value in {"Unique": "50", "Total": "70"}.items():
+        expect(page.get_by_role("region", name=name)).to_contain_text(value)
+    top = page.get_by_role("region", name="Top ids, as id-counts has them")
+    expect(top.get_by_role("status")).to_have_text("Of all ids.")
+    page.get_by_label("How often was the id").fill("7")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("output")).to_contain_text("7 was accepted 3 times")
+    page.get_by_label("How often was the id").fill("4711")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("output")).to_contain_text("4711 was accepted 0 times")
 
 
 def test_one_minute_and_its_ids(page: Page, system: System) -> None:
@@ -98,13 +108,23 @@ def test_everyone_can_read_it(page: Page, system: System, theme: str, width: int
     minute = system.accept(1, 2, 3)
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     page.set_viewport_size({"width": width, "height": 844})
-    for url in ("/admin/", f"/admin/counter/pendingminute/{minute}/", "/admin/counter/publishedminute/"):
-        page.goto(url)
-        expect(page.get_by_role("status").filter(has_text="…")).to_have_count(0)
-        expect(page.get_by_text("Asking …")).to_have_count(0)
-        found = Axe().run(page, context="#content", options=CONTRAST_AND_LABELS)
-        assert found.violations_count == 0, found.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    failed = FailedCallback("http://hooks.example/secret", str(minute), "failed", "status 503")
+    FailedCallbacks(system.store.client).note(failed)
+    pending, history = "/admin/counter/pendingminute/", "/admin/counter/publishedminute/"
+    for url in ("/admin/", f"{pending}{minute}/", f"{pending}callbacks/", history):
+        check_reading(page, url, width)
+    system.close(minute)
+    manage("publish")
+    check_reading(page, f"{history}{minute}/change/?id=1", width)
+
+
+def check_reading(page: Page, url: str, width: int) -> None:
+    page.goto(url)
+    expect(page.get_by_role("status").filter(has_text="…")).to_have_count(0)
+    expect(page.get_by_text("Asking …")).to_have_count(0)
+    found = Axe().run(page, context="#content", options=CONTRAST_AND_LABELS)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_keyboard_keeps_its_place_while_the_page_refreshes(page: Page, system: System) -> None:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
-from itertools import product
 from typing import cast
 
 import httpx
@@ -26,7 +25,7 @@ from counter.models import PublishedMinute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.clients import connect_for_accept
 from counter.store.keys import WHOLE
-from counter.task_names import CALLBACK, CALLBACK_QUEUES, OLD_CALLBACK_QUEUE, callback_queue
+from counter.task_names import CALLBACK, OLD_CALLBACK_QUEUE, callback_queue
 from counter.telemetry.metrics import CALLBACKS
 from embedded.ports import free_port
 from tasks.callbacks import webhook
@@ -34,8 +33,8 @@ from tasks.callbacks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks.retries import MAX_RETRIES_WAITING
 from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tasks.publishing.flush import BUDGET_SECONDS
-from tests.support.endpoint import Receiver, ok, receiving
-from tests.support.processes import BIN, HOME, Process, run, tally, wait_until
+from tests.support.endpoint import Receiver, callback_worker, ok, receiving
+from tests.support.processes import HOME, run, tally, wait_until
 from tests.support.requests_topic import Requests
 from tests.support.web import metric, serving
 
@@ -272,7 +271,7 @@ def test_tells_the_endpoint_after_the_answer_and_tries_again(valkey: redis.Redis
     with (
         receiving(lambda handler: handler.send_error(next(answers))) as receiver,
         serving("web") as url,
-        run(worker(receiver)),
+        run(callback_worker(receiver)),
     ):
         told = metric(url, 'tally_callbacks_total{outcome="2xx"}')
         assert httpx.get(f"{url}{PATH}", params={"id": 42, "endpoint": receiver.url}).text == "ok"
@@ -294,7 +293,7 @@ def test_tells_the_minute_of_the_event_in_event_mode(valkey: redis.Redis, receiv
         wait_until(lambda: httpx.get(f"{url}{PATH}", params=warm).is_success, "accepting")
         assert httpx.get(f"{url}{PATH}", params={"id": 7, "endpoint": receiver.url}).text == "ok"
         topic.count(valkey)
-        with run(worker(receiver)):
+        with run(callback_worker(receiver)):
             _, _, body = receiver.got.get(timeout=60)
     assert isinstance(body, dict)
     assert valkey.get(f"{body['minute']}_7") == b"1"
@@ -316,7 +315,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
 
     with receiving(hang) as receiver, serving() as url:
         before = {outcome: told(url, outcome) for outcome in ("2xx", "expired")}
-        with run(worker(receiver)):
+        with run(callback_worker(receiver)):
             wait_until(lambda: current_app.control.inspect(timeout=1).ping(), "the worker is there")
             waiting, begin = CallbackQueue(), time.monotonic()
             waiting.put(receiver.url, SyncWriter(connect_for_accept()).record([1]).minute)
@@ -327,7 +326,7 @@ def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
         timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
         for tag in valkey.zrange("unacked_index", 0, -1):
             valkey.zincrby("unacked_index", -timeout, cast("bytes", tag))
-        with run(worker(receiver)):
+        with run(callback_worker(receiver)):
             outcome = "expired" if is_stale else "2xx"
             wait_until(lambda: told(url, outcome) == before[outcome] + 1, f"it is counted as {outcome}")
         assert not valkey.hlen("unacked")
@@ -350,13 +349,6 @@ def test_redis_away_is_no_end_without_an_outcome(receiver: Receiver, settings: S
 def test_a_callback_that_comes_back_has_time_for_another_try() -> None:
     timeout = own_settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     assert BUDGET_SECONDS < timeout < EXPIRES_SECONDS - webhook.MAX_BACKOFF_SECONDS
-
-
-def worker(*receivers: Receiver) -> Process:
-    options = ["--queues", ",".join(CALLBACK_QUEUES), "--pool", "threads", "--concurrency", "2"]
-    hosts = product(("127.0.0.1", "localhost", "127.1"), receivers)
-    env = {"CALLBACK_ALLOWED_HOSTS": ",".join(f"{host}:{receiver.port}" for host, receiver in hosts)}
-    return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
 
 
 def test_a_flood_is_shed_before_it_fills_redis(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +381,7 @@ def test_a_host_with_many_calls_leaves_room_and_time_for_others(
         for _ in range(300):
             waiting.put(slow.url, minute)
         wait_until(lambda: valkey.llen(callback_queue(slow.url)) == 200, "its queue is full")
-        with run(worker(slow, honest)):
+        with run(callback_worker(slow, honest)):
             slow.got.get(timeout=60)
             waiting.put(other_queue(honest, slow), minute)
             wait_until(lambda: slow.got.qsize() >= 1, "both threads wait for it")
@@ -402,7 +394,11 @@ def test_a_host_with_many_calls_leaves_room_and_time_for_others(
 def test_an_endpoint_that_is_down_has_no_more_than_its_share_of_retries(valkey: redis.Redis) -> None:
     """Workers hold them back until their time, so that its queue looks empty."""
     minute = str(SyncWriter(connect_for_accept()).record([1]).minute)
-    with receiving(lambda handler: handler.send_error(503)) as down, serving() as url, run(worker(down)):
+    with (
+        receiving(lambda handler: handler.send_error(503)) as down,
+        serving() as url,
+        run(callback_worker(down)),
+    ):
         retries = f"{callback_queue(down.url)}.retries"
         later = time.time() + EXPIRES_SECONDS
         valkey.zadd(retries, dict.fromkeys(map(str, range(MAX_RETRIES_WAITING)), later))

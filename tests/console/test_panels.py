@@ -1,10 +1,13 @@
 """The panels of the first page, with real events, consolidators and workers behind them."""
 
+import re
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 import redis
+from celery.exceptions import Retry
 from django.core.cache import cache
 from pytest_django import Settings
 
@@ -14,14 +17,17 @@ from console.panels import registry
 from console.panels.registry import Fact
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
+from counter.store import clock, keys
 from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
+from counter.store.flush_log import KEPT, FlushLog, FlushRun
+from counter.store.keys import WHOLE
 from counter.task_names import CALLBACK, callback_queue
 from embedded.ports import free_port
 from project.celery import app
+from tasks.publishing.flush_task import flush_closed_minutes
 from tests.support.endpoint import ok, receiving
-from tests.support.flushing import publish_one
+from tests.support.flushing import accept, next_minute, publish_one
 from tests.support.processes import HOME, run, tally, wait_until
 from tests.support.requests_topic import Requests, at, consolidating
 
@@ -125,3 +131,32 @@ def test_what_workers_do_and_what_waits_for_them_is_shown(valkey: redis.Redis) -
             wait_until(lambda: not valkey.hlen("unacked"), "it has called")
     app.send_task(CALLBACK, args=[receiver.url, minute], queue=callback_queue(receiver.url))
     assert facts("Workers")["Callbacks waiting"].value == "1"
+
+
+def test_the_last_flushes_are_shown_with_what_kept_them(
+    kafka: None, store: CountStore, valkey: redis.Redis
+) -> None:
+    assert facts("Flushes")["Flushes"].value == "none has had anything to publish yet"
+    minute = accept(store, 1, 2)
+    next_minute(store)
+    stats = WHOLE.stats(minute)
+    valkey.hincrby(stats, "unique", 1)
+    with pytest.raises(Retry):
+        flush_closed_minutes()
+    [halted] = registry.read("Flushes")[1]
+    assert (halted.level, "ids in its index" in halted.value) == (Level.BAD, True)
+    assert re.match(r"stopped after \d+\.\d s: ", halted.value)
+    valkey.hincrby(stats, "unique", -1)
+    with suppress(Retry):  # near the end of a minute it comes again
+        flush_closed_minutes()
+    level, (published, before) = registry.read("Flushes")
+    assert published.value.startswith(f"1 minute up to {minute.start:%H:%M} in ")
+    assert (level, before.value) == (Level.OK, halted.value), "what was is over"
+
+
+def test_no_more_flushes_are_kept_than_people_look_at(valkey: redis.Redis) -> None:
+    for number in range(KEPT + 5):
+        FlushLog(valkey).note(FlushRun(0.0, float(number), "failed"))
+    assert valkey.llen(keys.FLUSHES) == KEPT
+    valkey.rpush(keys.FLUSHES, b"{}")  # of another version
+    assert [run.seconds for run in FlushLog(valkey).last(3)] == [KEPT + 4, KEPT + 3]

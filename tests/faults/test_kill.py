@@ -38,6 +38,7 @@ CALLS = {
     "7.resume": ["DEL"],
     "7.clock": ["TIME"],
     "7.unlock": ["EVALSHA"],
+    "8.note": ["RPUSH"],
     "8.history": [],
 }
 """Every step of a flush, and every call in it, in the order of their first time."""

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+
+from counter.task_names import CALLBACK_QUEUES
+from tests.support.processes import BIN, HOME, Process
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -46,3 +50,11 @@ def receiving(answer: Answer, port: int = 0) -> Iterator[Receiver]:
 def ok(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(204)
     handler.end_headers()
+
+
+def callback_worker(*receivers: Receiver) -> Process:
+    """A worker of callbacks, which may call these."""
+    options = ["--queues", ",".join(CALLBACK_QUEUES), "--pool", "threads", "--concurrency", "2"]
+    hosts = product(("127.0.0.1", "localhost", "127.1"), receivers)
+    env = {"CALLBACK_ALLOWED_HOSTS": ",".join(f"{host}:{receiver.port}" for host, receiver in hosts)}
+    return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)

@@ -18,7 +18,7 @@ from tests.support.processes import wait_until
 def is_empty(client: redis.Redis) -> bool:
     """Whether nothing was written since then."""
     names = {name.decode() for name in client.scan_iter()}
-    known = {keys.BUCKETS, keys.COUNTERS, *(bucket.layout for bucket in known_buckets(client))}
+    known = {keys.BUCKETS, keys.COUNTERS, keys.FLUSHES, *(bucket.layout for bucket in known_buckets(client))}
     return names <= known
 
 

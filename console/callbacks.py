@@ -1,0 +1,93 @@
+"""The page of the callbacks that failed: why, and a way to send them again."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery import current_app
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from console.panels.registry import AWAY
+from console.times import clock
+from counter.accepting.callback_queue import EXPIRES_SECONDS
+from counter.models import PendingMinute
+from counter.store.broker import broker, quick_connection
+from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
+from counter.task_names import CALLBACK
+
+Permission = Callable[[HttpRequest], bool]
+PAGE = "admin:failed_callbacks"
+
+
+def callbacks_view(site: AdminSite, may_send: Permission, request: HttpRequest) -> HttpResponse:
+    """The list; a POST with an `id`, or with `all`, sends again, for those who `may_send`."""
+    if request.method == "POST":
+        if not may_send(request):
+            raise PermissionDenied
+        _send(request)
+        return redirect(PAGE)
+    context: dict[str, Any] = site.each_context(request) | {"title": "Callbacks that failed"}
+    try:
+        context["rows"] = [_row(failed) for failed in FailedCallbacks(broker()).all()]
+    except AWAY as error:
+        context["problem"] = f"The broker does not answer: {error}"
+    return render(request, "console/callbacks.html", context | {"may_send": may_send(request)})
+
+
+def _row(failed: FailedCallback) -> dict[str, Any]:
+    """Without the path, which of many a webhook is its password."""
+    host = urlsplit(failed.endpoint).netloc.rpartition("@")[2]
+    return {"failed": failed, "host": host, "at": clock(datetime.fromtimestamp(failed.at, UTC))}
+
+
+def _send(request: HttpRequest) -> None:
+    kept, id = FailedCallbacks(broker()), request.POST.get("id", "")
+    try:
+        wanted = [failed.id for failed in kept.all()] if "all" in request.POST else [id]
+        sent = [failed for each in wanted if (failed := _send_one(kept, each))]
+    except AWAY as error:
+        messages.error(request, f"The callbacks could not be sent, the broker does not take them: {error}")
+        return
+    if not sent:
+        messages.warning(
+            request, "It is not in the list any more: somebody else has sent it, or newer ones came."
+        )
+        return
+    what = "1 callback" if len(sent) == 1 else f"{len(sent)} callbacks"
+    messages.success(request, f"{what} sent again. What fails again comes back here.")
+    LogEntry.objects.create(
+        user_id=request.user.pk or 0,
+        content_type=ContentType.objects.get_for_model(PendingMinute, for_concrete_model=False),
+        object_id=sent[0].minute,
+        object_repr=what,
+        action_flag=CHANGE,
+        change_message="Sent again what had failed.",
+    )
+
+
+def _send_one(kept: FailedCallbacks, id: str) -> FailedCallback | None:
+    """Take it out and send it; where the broker does not take it, it is put back."""
+    failed = kept.take(id)
+    if not failed:
+        return None
+    try:
+        with quick_connection() as connection:
+            current_app.send_task(
+                CALLBACK,
+                args=[failed.endpoint, failed.minute, *filter(None, [failed.counter])],
+                argsrepr="",
+                expires=EXPIRES_SECONDS,
+                connection=connection,
+                retry=False,
+            )
+    except AWAY:
+        kept.note(failed)
+        raise
+    return failed
