@@ -11,11 +11,14 @@ from console.kafka import admin_client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago
+from counter.kafka.client import prefixed
 from counter.store.publishing_state import PublishingState
 from tasks.errors import KafkaAway, PublishingError
+from tasks.kafka.groups import lags
 from tasks.kafka.offsets import bounds
 from tasks.kafka.shape import describe_in_use, judge
 from tasks.kafka.shape_rules import TRANSACTION_LOG, Shape
+from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.publishing.published_log import PublishedLog
 
 KAFKA_SECONDS = 1.0
@@ -41,6 +44,7 @@ def kafka_panel() -> Iterator[Fact]:
             yield Fact("Published", ago(last.record.published_at))
             yield from _writer(last.record.tally)
         yield from _topics()
+        yield from _readers()
 
 
 def _writer(tally: str) -> Iterator[Fact]:
@@ -61,12 +65,21 @@ def _topics() -> Iterator[Fact]:
             yield Fact("Topics", finding.text, Level.BAD if finding.halts else Level.WARN)
 
 
+def _readers() -> Iterator[Fact]:
+    """The groups that read the output, and how far behind they are."""
+    with suppress(KafkaAway):
+        for name in map(prefixed, (UNIQUE_COUNTS, ID_COUNTS)):
+            for lag in lags(admin_client(), name, KAFKA_SECONDS):
+                behind = f"{_number(lag.records, 'record')} behind" if lag.records else "up to date"
+                yield Fact(lag.group, f"reads {name}, {behind}")
+
+
 def _setup(shape: Shape) -> str:
     return f"{_number(shape.partitions, 'partition')}, {_number(shape.replicas, 'replica')}"
 
 
 def _number(of: int, what: str) -> str:
-    return f"{of} {what}" if of == 1 else f"{of} {what}s"
+    return f"{of:,} {what}" if of == 1 else f"{of:,} {what}s"
 
 
 def _records(topic: str) -> str:

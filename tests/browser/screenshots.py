@@ -119,7 +119,7 @@ def test_the_pictures(
         page.screenshot(path=IMAGES / "minute.png")
         page.goto("/admin/counter/publishedminute/")
         page.screenshot(path=IMAGES / "history.png")
-        page.locator("#result_list a").first.click()
+        page.locator("#result_list tbody a").first.click()
         expect(page.get_by_text("Of all ids.")).to_be_visible()
         page.screenshot(path=IMAGES / "published.png")
         page.goto("/admin/")

@@ -2,12 +2,13 @@
 
 import re
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 import redis
 from celery.exceptions import Retry
+from confluent_kafka import Consumer
 from django.core.cache import cache
 from pytest_django import Settings
 
@@ -15,6 +16,7 @@ from console.level import Level
 from console.pace import Pace
 from console.panels import registry
 from console.panels.registry import Fact
+from counter.kafka.client import client_config
 from counter.minute import Minute
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import clock, keys
@@ -25,6 +27,7 @@ from counter.store.keys import WHOLE
 from counter.task_names import CALLBACK, callback_queue
 from embedded.ports import free_port
 from project.celery import app
+from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush_task import flush_closed_minutes
 from tests.support.endpoint import ok, receiving
 from tests.support.flushing import accept, next_minute, publish_one
@@ -90,6 +93,22 @@ def test_what_is_in_each_topic_and_how_it_is_set_up_is_shown(kafka: None, store:
     assert seen["unique-counts"].value.startswith("1 partition, 1 replica, ")
     assert seen["id-counts"].value.startswith("12 partitions, 1 replica, ")
     assert int(seen["unique-counts"].value.split(", ")[2].split()[0]) >= 1
+
+
+def test_who_reads_the_output_and_how_far_is_shown(kafka: None, store: CountStore) -> None:
+    publish_one(store)
+    reader = Consumer(
+        client_config()
+        | {"group.id": "billing", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    with closing(reader):
+        reader.subscribe([UNIQUE_COUNTS])
+        messages = reader.consume(1, 60)
+        reader.commit(message=messages[0], asynchronous=False)
+    assert facts("Kafka")["billing"].value == "reads unique-counts, up to date"
+    publish_one(store)
+    assert facts("Kafka")["billing"].value.startswith("reads unique-counts, ")
+    assert facts("Kafka")["billing"].value.endswith(" behind")
 
 
 def test_without_events_nobody_is_asked_about_them(valkey: redis.Redis, settings: Settings) -> None:

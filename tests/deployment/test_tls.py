@@ -50,7 +50,7 @@ SINCE_7_2 = ("+waitaof", "+client|setinfo")  # and this may be the 7.0 of a dist
 KAFKA_ROLES = ("web", "worker", "consolidator", "audit", "admin")
 # Of the topics what each may do; whatever is not here is forbidden.
 RIGHTS = {
-    "web": {"write requests", "read unique-counts"},
+    "web": {"write requests", "read unique-counts", "read id-counts"},
     "worker": {"write requests", "read unique-counts", "write unique-counts", "write id-counts"},
     "consolidator": {"read requests", "read unique-counts"},
     "audit": {"read requests", "read unique-counts", "read id-counts"},
