@@ -1,10 +1,13 @@
 """The log of actions: who had minutes flushed, and who changed accounts and tokens."""
 
 from django.contrib.admin import display
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest
 
 from console.read_only import ReadOnlyAdmin
 from console.times import clock
+from counter.models import PendingMinute
 
 
 class ActionAdmin(ReadOnlyAdmin):
@@ -32,3 +35,15 @@ class ActionAdmin(ReadOnlyAdmin):
     def what(self, entry: LogEntry) -> str:
         """In a sentence."""
         return entry.get_change_message()
+
+
+def log_action(request: HttpRequest, minute: str, subject: str, what: str) -> None:
+    """Note what an operator did with pending minutes, as Django notes what it does itself."""
+    LogEntry.objects.create(
+        user_id=request.user.pk or 0,
+        content_type=ContentType.objects.get_for_model(PendingMinute, for_concrete_model=False),
+        object_id=minute,
+        object_repr=subject,
+        action_flag=CHANGE,
+        change_message=what,
+    )

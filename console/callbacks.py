@@ -3,24 +3,21 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from celery import current_app
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from console.actions import log_action
 from console.panels.registry import AWAY
 from console.times import clock
 from counter.accepting.callback_queue import EXPIRES_SECONDS
-from counter.models import PendingMinute
 from counter.store.broker import broker, quick_connection
 from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
-from counter.task_names import CALLBACK
+from counter.task_names import CALLBACK, host_of
 
 Permission = Callable[[HttpRequest], bool]
 PAGE = "admin:failed_callbacks"
@@ -42,9 +39,11 @@ def callbacks_view(site: AdminSite, may_send: Permission, request: HttpRequest) 
 
 
 def _row(failed: FailedCallback) -> dict[str, Any]:
-    """Without the path, which of many a webhook is its password."""
-    host = urlsplit(failed.endpoint).netloc.rpartition("@")[2]
-    return {"failed": failed, "host": host, "at": clock(datetime.fromtimestamp(failed.at, UTC))}
+    return {
+        "failed": failed,
+        "host": host_of(failed.endpoint),
+        "at": clock(datetime.fromtimestamp(failed.at, UTC)),
+    }
 
 
 def _send(request: HttpRequest) -> None:
@@ -62,14 +61,7 @@ def _send(request: HttpRequest) -> None:
         return
     what = "1 callback" if len(sent) == 1 else f"{len(sent)} callbacks"
     messages.success(request, f"{what} sent again. What fails again comes back here.")
-    LogEntry.objects.create(
-        user_id=request.user.pk or 0,
-        content_type=ContentType.objects.get_for_model(PendingMinute, for_concrete_model=False),
-        object_id=sent[0].minute,
-        object_repr=what,
-        action_flag=CHANGE,
-        change_message="Sent again what had failed.",
-    )
+    log_action(request, sent[0].minute, what, "Sent again what had failed.")
 
 
 def _send_one(kept: FailedCallbacks, id: str) -> FailedCallback | None:

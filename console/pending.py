@@ -7,9 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -19,6 +17,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from console import flushing, overview
+from console.actions import log_action
 from console.callbacks import callbacks_view
 from console.chosen import chosen
 from console.client import client
@@ -28,7 +27,7 @@ from console.search import search
 from console.top import top_of_slice
 from counter.counters import qualified
 from counter.minute import Minute
-from counter.models import PendingMinute, PublishedMinute
+from counter.models import PublishedMinute
 from counter.store.pending import PendingMinutes
 
 PAGE = 50
@@ -95,14 +94,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         except (OperationalError, RedisError) as error:
             messages.error(request, f"The flush could not be sent, the broker does not take it: {error}")
             return redirect("admin:index")
-        LogEntry.objects.create(
-            user_id=request.user.pk or 0,
-            content_type=ContentType.objects.get_for_model(PendingMinute, for_concrete_model=False),
-            object_id=str(minute),
-            object_repr=f"Flush up to {minute}",
-            action_flag=CHANGE,
-            change_message="Asked for a flush.",
-        )
+        log_action(request, str(minute), f"Flush up to {minute}", "Asked for a flush.")
         query = urlencode({"flush": str(minute), "at": int(time.time())})
         return redirect(f"{reverse('admin:index')}?{query}")
 

@@ -19,9 +19,14 @@ OLD_CALLBACK_QUEUE = "tally.callbacks"
 """The one that a version before filled; workers empty it after an upgrade."""
 
 
+def host_of(endpoint: str) -> str:
+    """All of the url that may be shown: path and query of many a webhook are its password."""
+    return urlsplit(endpoint).netloc.rpartition("@")[2]
+
+
 def callback_queue(endpoint: str) -> str:
     """The one of the endpoint's host."""
-    host = urlsplit(endpoint).netloc.rpartition("@")[2].lower()
+    host = host_of(endpoint).lower()
     return CALLBACK_QUEUES[crc32(host.encode()) % len(CALLBACK_QUEUES)]
 
 

@@ -5,13 +5,12 @@ They are kept in the broker.
 
 import time
 from dataclasses import dataclass, field
-from typing import cast
 from uuid import uuid4
 
-import msgspec
 import redis
 
 from counter.counters import DEFAULT
+from counter.store.recent import Recent
 
 NAME = "tally.callbacks.failed"
 KEPT = 100
@@ -37,31 +36,17 @@ class FailedCallbacks:
     """See the module. `client` is the broker's; it must return bytes. Raises RedisError."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client = client
+        self._recent = Recent(client, NAME, FailedCallback, KEPT)
 
     def note(self, failed: FailedCallback) -> None:
         """Add one; the oldest goes."""
-        if (length := int(self._client.rpush(NAME, msgspec.json.encode(failed)))) > KEPT:
-            self._client.lpop(NAME, length - KEPT)
+        self._recent.note(failed)
 
     def all(self) -> list[FailedCallback]:
         """The newest first."""
-        return [failed for text in reversed(self._texts()) if (failed := _read(text))]
+        return [failed for failed, _ in self._recent.last()]
 
     def take(self, id: str) -> FailedCallback | None:
         """Take this one out, to send it again; None where it is gone, or somebody else was faster."""
-        for text in self._texts():
-            failed = _read(text)
-            if failed and failed.id == id:
-                return failed if self._client.lrem(NAME, 1, text) else None  # type: ignore[arg-type]  # redis-py: str
-        return None
-
-    def _texts(self) -> list[bytes]:
-        return cast("list[bytes]", self._client.lrange(NAME, 0, -1))
-
-
-def _read(text: bytes) -> FailedCallback | None:
-    try:
-        return msgspec.json.decode(text, type=FailedCallback)
-    except msgspec.DecodeError:
-        return None
+        found = next(((failed, text) for failed, text in self._recent.last() if failed.id == id), None)
+        return found[0] if found and self._recent.remove(found[1]) else None

@@ -1,12 +1,11 @@
 """FlushLog: the last runs of the flush, for people. Nothing depends on it."""
 
 from dataclasses import dataclass
-from typing import cast
 
-import msgspec
 import redis
 
 from counter.store import keys
+from counter.store.recent import Recent
 
 KEPT = 20
 """Runs; those that found nothing to do are not noted."""
@@ -36,21 +35,12 @@ class FlushLog:
     """See the module. `client` must return bytes, not str; it may repeat commands. Raises RedisError."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client = client
+        self._recent = Recent(client, keys.FLUSHES, FlushRun, KEPT)
 
     def note(self, run: FlushRun) -> None:
         """Add it; the oldest goes."""
-        if (length := int(self._client.rpush(keys.FLUSHES, msgspec.json.encode(run)))) > KEPT:
-            self._client.lpop(keys.FLUSHES, length - KEPT)
+        self._recent.note(run)
 
     def last(self, number: int) -> list[FlushRun]:
         """The newest first. Those of another version that can't be read are left out."""
-        found = cast("list[bytes]", self._client.lrange(keys.FLUSHES, -number, -1))
-        return [run for text in reversed(found) if (run := _read(text))]
-
-
-def _read(text: bytes) -> FlushRun | None:
-    try:
-        return msgspec.json.decode(text, type=FlushRun)
-    except msgspec.DecodeError:
-        return None
+        return [run for run, _ in self._recent.last(number)]

@@ -7,6 +7,7 @@ flush settles a minute its ids go away, in order of arrival; then a reader sees 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 
 import redis
@@ -62,7 +63,8 @@ class Page:
 class PendingMinutes:
     """Those of one counter. `client` must return bytes, not str; it may repeat commands.
 
-    Without a word about buckets they are all that the counter ever had.
+    Without a word about buckets they are all that the counter has when it is first asked for something: use
+    it for one answer.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class PendingMinutes:
 
         Both are written yyyyMMddHHmm, or `(yyyyMMddHHmm`, as Redis writes a bound that is itself left out.
         """
-        store = self._store()
+        store = self._store
         now = clock.now(self._redis)
         with self._redis.pipeline(transaction=False) as pipe:
             for bucket in store.buckets:
@@ -99,6 +101,7 @@ class PendingMinutes:
             if stats.total  # or it was settled meanwhile
         ]
 
+    @cached_property
     def _store(self) -> CountStore:
         if self._buckets:
             return CountStore(self._redis, self._buckets)
@@ -126,7 +129,7 @@ class PendingMinutes:
         """
         begin, position = divmod(start, _STRIDE)
         counts: list[tuple[Id, int]] = []
-        for number, bucket in enumerate(self._store().buckets[begin:], begin):
+        for number, bucket in enumerate(self._store.buckets[begin:], begin):
             names = [bucket.ids(minute), bucket.stats(minute), bucket.prefix(minute)]
             first, ids, values = self._page(keys=names, args=[position, limit - len(counts)])
             counts += [(bucket.read_id(id), int(value or 0)) for id, value in zip(ids, values, strict=True)]
@@ -138,7 +141,7 @@ class PendingMinutes:
     def count(self, minute: Minute, id: Id) -> int:
         """How often the id was accepted in this minute, as far as that is in Redis: 0 when it is not."""
         with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self._store().buckets:
+            for bucket in self._store.buckets:
                 pipe.get(f"{bucket.prefix(minute)}{id}")
             return sum(int(value or 0) for value in pipe.execute())
 

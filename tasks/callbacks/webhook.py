@@ -5,7 +5,6 @@ import json
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -24,7 +23,7 @@ from counter.store.broker import broker
 from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
-from counter.task_names import CALLBACK
+from counter.task_names import CALLBACK, host_of
 from counter.telemetry import metrics
 from counter.time_limit import AWAY, within
 from tasks.callbacks.addresses import Refused, Resolver, Unresolved, checked_address, resolve
@@ -155,9 +154,4 @@ def _give_up(outcome: str, endpoint: str, minute: str, why: object, counter: str
 
 def _log(outcome: str, endpoint: str, minute: str, what: object) -> None:
     metrics.CALLBACKS.labels(outcome).inc()
-    logger.info("callback", outcome=outcome, host=_host(endpoint), minute=minute, answer=str(what))
-
-
-def _host(endpoint: str) -> str:
-    """All of the url that a log may hold: path and query of many a webhook are its password."""
-    return urlsplit(endpoint).netloc.rpartition("@")[2]
+    logger.info("callback", outcome=outcome, host=host_of(endpoint), minute=minute, answer=str(what))
