@@ -3,7 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from django.db import connection
 from django.test import override_settings
+from pytest_django.plugin import blocking_manager_key
 
 from counter.store.clients import connect
 from counter.store.counts import CountStore
@@ -46,6 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest modules: at the end no worker is left alone with one."""
     rank = {ROOT / "tests" / module: n for n, module in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Whoever empties the database leaves there what migrations made: groups and permissions."""
+    yield
+    marker = item.get_closest_marker("django_db")
+    if marker and marker.kwargs.get("transaction"):
+        with item.config.stash[blocking_manager_key].unblock():
+            made: str = connection._test_serialized_contents  # type: ignore[attr-defined]
+            connection.creation.deserialize_db_from_string(made)
 
 
 @pytest.fixture(scope="session")
