@@ -5,7 +5,6 @@ A hint may be lost, doubled or late without harm: the flush drains every closed 
 
 import os
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -19,6 +18,7 @@ from celery.signals import (
     worker_ready,
 )
 from django.conf import settings
+from django.utils.functional import cached_property
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from typing_extensions import override

@@ -7,10 +7,10 @@ flush settles a minute its ids go away, in order of arrival; then a reader sees 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from itertools import chain
 
 import redis
+from django.utils.functional import cached_property
 
 from counter.counters import DEFAULT
 from counter.ids import Id

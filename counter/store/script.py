@@ -2,8 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+
+from django.utils.functional import cached_property
 
 _LUA = Path(__file__).parent / "lua"
 

@@ -7,7 +7,6 @@ the cluster's defaults, and anybody with the right may change them at any time.
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
 from itertools import chain
 
 import redis
@@ -15,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from django.conf import settings
+from django.utils.functional import cached_property
 from redis.exceptions import RedisError
 
 from counter.kafka.client import REQUESTS, client_config, prefixed

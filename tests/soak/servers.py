@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from signal import Signals
 from typing import Protocol
 
 from django.test import override_settings
+from django.utils.functional import cached_property
 
 from counter.store.clients import connect
 from counter.store.rebucketing import spread_over
