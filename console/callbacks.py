@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from celery import current_app
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
@@ -14,10 +13,10 @@ from django.shortcuts import redirect, render
 from console.actions import log_action
 from console.panels.registry import AWAY
 from console.times import clock
-from counter.accepting.callback_queue import EXPIRES_SECONDS
+from counter.accepting.callback_queue import send_callback
 from counter.store.broker import broker, quick_connection
 from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
-from counter.task_names import CALLBACK, host_of
+from counter.task_names import host_of
 
 Permission = Callable[[HttpRequest], bool]
 PAGE = "admin:failed_callbacks"
@@ -71,14 +70,7 @@ def _send_one(kept: FailedCallbacks, id: str) -> FailedCallback | None:
         return None
     try:
         with quick_connection() as connection:
-            current_app.send_task(
-                CALLBACK,
-                args=[failed.endpoint, failed.minute, *filter(None, [failed.counter])],
-                argsrepr="",
-                expires=EXPIRES_SECONDS,
-                connection=connection,
-                retry=False,
-            )
+            send_callback(failed.endpoint, failed.minute, failed.counter, connection)
     except AWAY:
         kept.note(failed)
         raise

@@ -11,7 +11,6 @@ from console.level import Level
 from console.query import number
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store import clock
 from counter.store.broker import quick_connection
 from counter.store.counts import CountStore
 from counter.store.lease import Lease
@@ -36,8 +35,7 @@ def ask(redis: Redis) -> Minute:
     Raises kombu's OperationalError when the broker does not take it, RedisError when Redis is away.
     """
     store = CountStore.known(redis)
-    closed = Minute.at(clock.now(redis)) - 1
-    last = max(closed, store.sealed() or closed)
+    last = store.present() - 1
     with quick_connection() as connection:
         current_app.send_task(FLUSH, connection=connection, retry=False)
     return last

@@ -24,7 +24,8 @@ django.setup()
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
 
 from counter.accepting.asgi import App, Receive, Scope, Send  # noqa: E402
-from counter.accepting.batch_path import BatchPath, PartSink  # noqa: E402
+from counter.accepting.batch_path import BatchPath  # noqa: E402
+from counter.accepting.caller_tokens import caller_tokens  # noqa: E402
 from counter.accepting.crowd import Crowd  # noqa: E402
 from counter.accepting.http.accept_protocol import AcceptProtocol  # noqa: E402
 from counter.accepting.http.bounded_protocol import FRONT, Front  # noqa: E402
@@ -32,13 +33,7 @@ from counter.accepting.http.connections import Connections  # noqa: E402
 from counter.accepting.request_body import BodyLimit, WithoutBody  # noqa: E402
 from counter.accepting.token_guard import TokenGuard  # noqa: E402
 from counter.api.views.accept import callbacks  # noqa: E402
-from counter.counters import counters  # noqa: E402
-from counter.mode import is_event_mode  # noqa: E402
-from counter.sinks.kafka.async_producer import AsyncProducer  # noqa: E402
-from counter.sinks.redis.async_writer import AsyncWriter  # noqa: E402
-from counter.sinks.redis.connections import connect_async  # noqa: E402
-from counter.sinks.redis.group_commit import GroupCommit  # noqa: E402
-from counter.store import keys  # noqa: E402
+from counter.sinks.factory import async_sinks  # noqa: E402
 from project import traces  # noqa: E402
 from project.checking import check_settings  # noqa: E402
 from project.workers import Workers  # noqa: E402
@@ -126,29 +121,18 @@ def work(listeners: list[socket.socket]) -> None:
     uvicorn.Server(config).run(listeners)
 
 
-def make_sinks() -> tuple[GroupCommit | AsyncProducer, list[PartSink]]:
-    """Where single calls go, and where batches go."""
-    if is_event_mode():
-        appender = AsyncProducer()
-        return appender, [appender] * BATCHES_UNDER_WAY
-    buckets, batches = keys.places(settings.REDIS_BUCKETS, counters()), range(BATCHES_UNDER_WAY)
-    return GroupCommit(connect_async), [
-        AsyncWriter(connect_async(), buckets, keeps_replies=True) for _ in batches
-    ]
-
-
 class Web:
     """The application of one worker: batches, Django's requests, and the worker's life."""
 
     def __init__(self, django_app: App, end_traces: Callable[[], None]) -> None:
         self._end_traces = end_traces
-        self._sink, part_sinks = make_sinks()
+        self._sink, part_sinks = async_sinks(BATCHES_UNDER_WAY)
         crowd = Crowd(django_app)
         self._batches = BatchPath(BodyLimit(crowd), part_sinks)
         self._app: App = self._batches
-        if token := settings.ACCEPT_TOKEN:
-            self._app = TokenGuard(self._batches, refuse=WithoutBody(crowd), token=token)
-        self._front = Front(self._sink, Connections(), token)
+        if tokens := caller_tokens():
+            self._app = TokenGuard(self._batches, refuse=WithoutBody(crowd), tokens=tokens)
+        self._front = Front(self._sink, Connections(), tokens)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request that is not the hot path's, or the one lifespan."""

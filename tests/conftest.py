@@ -132,4 +132,4 @@ def token() -> str:
         "",
         DJANGO_SUPERUSER_PASSWORD="lovelace",
     )
-    return manage("drf_create_token", "ada").split()[2]
+    return manage("create_token", "ada").split()[2]

@@ -24,7 +24,7 @@ def workers_panel() -> Iterator[Fact]:
         with quick_connection() as connection:
             answers = current_app.control.inspect(timeout=WORKER_SECONDS, connection=connection).active()
         hints, callbacks, taken = _queued()
-        failed = len(FailedCallbacks(broker()).all())
+        failed = len(FailedCallbacks(broker()))
     except AWAY as error:
         yield Fact("Broker", f"does not answer: {error}", Level.BAD)
         return

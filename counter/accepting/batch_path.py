@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from counter.accepting import batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send, send_answer, send_problem
@@ -16,7 +15,8 @@ from counter.accepting.batch_body import read_batch
 from counter.accepting.batch_call import BadBatch, Batch
 from counter.accepting.receipt import Receipt
 from counter.accepting.request_body import TOO_LARGE, UNENCODED, Disconnected, TooLarge, read_body
-from counter.sinks.outcome import Done, Parts, Unavailable
+from counter.sinks.contract import PartSink
+from counter.sinks.outcome import Unavailable
 from counter.sinks.places import batch_places
 from counter.telemetry import rejections
 
@@ -29,18 +29,6 @@ may take itself comes on top, and in all an answer takes less than 2 seconds."""
 
 MEDIA_TYPES = {batch_call.JSON.encode(): batch_call.JSON, batch_call.NDJSON.encode(): batch_call.NDJSON}
 ACCEPTABLE = (b"*/*", b"application/*", b"application/json")
-
-
-class PartSink(Protocol):
-    """Where the parts of a batch are recorded."""
-
-    async def commit(self, parts: Parts, done: Done) -> None:
-        """Record them, and say of each what became of it as soon as that is known."""
-        ...
-
-    async def stop(self) -> None:
-        """Let go of the server."""
-        ...
 
 
 class BatchPath:

@@ -11,6 +11,7 @@ from contextvars import Context, copy_context
 
 import structlog
 from celery import current_app
+from kombu import Connection
 from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
@@ -92,13 +93,7 @@ class CallbackQueue:
         queued, all_queued = self._queued(endpoint)
         if queued >= MAX_IN_ONE or all_queued >= MAX_QUEUED:
             return False
-        current_app.send_task(
-            CALLBACK,
-            args=[endpoint, str(minute), *filter(None, [counter])],
-            argsrepr="",  # or the endpoint would be in it twice
-            expires=EXPIRES_SECONDS,
-            retry=False,
-        )
+        send_callback(endpoint, str(minute), counter)
         return True
 
     def _queued(self, endpoint: str) -> tuple[int, int]:
@@ -109,3 +104,15 @@ class CallbackQueue:
             pipe.hlen(UNACKNOWLEDGED)
             lengths = pipe.execute()
         return lengths[CALLBACK_QUEUES.index(callback_queue(endpoint))], sum(lengths)
+
+
+def send_callback(endpoint: str, minute: str, counter: str, connection: Connection | None = None) -> None:
+    """Hand the task over, in one try. Raises what the broker's client raises."""
+    current_app.send_task(
+        CALLBACK,
+        args=[endpoint, minute, *filter(None, [counter])],
+        argsrepr="",  # or the endpoint would be in it twice
+        expires=EXPIRES_SECONDS,
+        connection=connection,
+        retry=False,
+    )

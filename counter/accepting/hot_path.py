@@ -11,7 +11,8 @@ import structlog
 
 from counter.accepting import accept_call, caches
 from counter.ids import Id
-from counter.sinks.outcome import Accepted, Sink, Unavailable
+from counter.sinks.contract import CallSink
+from counter.sinks.outcome import Accepted, Unavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -123,7 +124,7 @@ class AcceptCall(Exchange):
         self,
         connection: Connection,
         call: tuple[Id, str],
-        sink: Sink,
+        sink: CallSink,
         *,
         keep_alive: bool,
         expects_continue: bool,

@@ -1,34 +1,21 @@
-"""ACCEPT_TOKEN: what a call must carry to be accepted, where it is set."""
-
-import hmac
-from collections.abc import Iterable
+"""TokenGuard: keeps calls without a token from the batch lane."""
 
 from counter.accepting import accept_call, batch_call
 from counter.accepting.asgi import App, Receive, Scope, Send
+from counter.accepting.caller_tokens import CallerTokens
 
 PATHS = (accept_call.PATH, batch_call.PATH)
 
 
-def carries(token: str, authorization: str) -> bool:
-    """Whether the header `Authorization` has this token; takes as long for any wrong one."""
-    return hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
-
-
 class TokenGuard:
-    """Lets calls with the token through to `app`; `refuse` answers the others. In front of the hot path."""
+    """Lets calls with a token through to `app`; `refuse` answers the others."""
 
-    def __init__(self, app: App, refuse: App, token: str) -> None:
+    def __init__(self, app: App, refuse: App, tokens: CallerTokens) -> None:
         self._app = app
         self._refuse = refuse
-        self._token = token
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, or whatever else the server has to say."""
-        is_open = scope.get("path") not in PATHS or is_authorized(self._token, scope["headers"])
+        is_open = scope.get("path") not in PATHS or self._tokens.admit_headers(scope["headers"])
         await (self._app if is_open else self._refuse)(scope, receive, send)
-
-
-def is_authorized(token: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a request with these headers, by their names in lower case, carries the token."""
-    values = [value for name, value in headers if name == b"authorization"]
-    return len(values) == 1 and carries(token, values[0].decode("latin-1"))

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.minute import Minute
 
@@ -39,14 +37,3 @@ Done = Callable[[int, Accepted | Unavailable], None]
 
 Told = Callable[[Accepted | None], None]
 """Told once what became of a call; None says that it was not recorded. It must not raise."""
-
-
-class Sink(Protocol):
-    """Where single calls are recorded."""
-
-    def record(self, id: Id, told: Told, counter: str = DEFAULT) -> None:
-        """Record one call for good, and tell what became of it. Raises Unavailable when it can't be.
-
-        `counter` is one of counters(), and `id` one of its ids.
-        """
-        ...

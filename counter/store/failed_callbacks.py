@@ -42,6 +42,9 @@ class FailedCallbacks:
         """Add one; the oldest goes."""
         self._recent.note(failed)
 
+    def __len__(self) -> int:
+        return len(self._recent)
+
     def all(self) -> list[FailedCallback]:
         """The newest first."""
         return [failed for failed, _ in self._recent.last()]

@@ -114,8 +114,7 @@ class PendingMinutes:
     def waiting(self) -> int:
         """How many minutes have data, of any counter, and are over: closed, or sealed already."""
         store = CountStore.known(self._redis)
-        closed = Minute.at(clock.now(self._redis)) - 1
-        return len(store.pending(max(closed, store.sealed() or closed)))
+        return len(store.pending(store.present() - 1))
 
     def get(self, minute: Minute) -> Pending | None:
         """This minute; None when it has no data here, because it is published or nothing was accepted."""

@@ -30,6 +30,9 @@ class Recent(Generic[T]):
         texts = cast("list[bytes]", self._client.lrange(self._name, -number, -1))
         return [(entry, text) for text in reversed(texts) if (entry := self._read(text)) is not None]
 
+    def __len__(self) -> int:
+        return int(self._client.llen(self._name))
+
     def remove(self, text: bytes) -> bool:
         """Whether it was still there, and nobody else has removed it."""
         return bool(self._client.lrem(self._name, 1, text))  # type: ignore[arg-type]  # redis-py: str

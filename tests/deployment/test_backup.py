@@ -13,15 +13,14 @@ LOGIN = "/admin/login/"
 FILL = """
 from datetime import datetime, UTC
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
-from counter.models import PublishedMinute
+from counter.models import ApiToken, PublishedMinute
 now = datetime.now(UTC)
 PublishedMinute.objects.create(
     key="202611230801", start=now, unique=3, total=5,
     published_at=now, lag_seconds=0.2, partition=0, offset=7, attempts=1,
 )
 ada = User.objects.create_superuser("ada", password="lovelace")
-print(Token.objects.create(user=ada).key)
+print(ApiToken.objects.issue(ada, "tests", "read"))
 """
 
 

@@ -20,7 +20,7 @@ from tests.support.postgres import Postgres, running
 from tests.support.processes import run, tally, wait_until
 from tests.support.web import LANES, manage, serving
 
-TABLES = ("counter_publishedminute", "django_session", "authtoken_token", "auth_user")
+TABLES = ("counter_publishedminute", "django_session", "counter_apitoken", "auth_user")
 COUNT = "SELECT count(*) FROM counter_publishedminute"
 PAGES = ("/admin/", "/admin/counter/publishedminute/", "/api/v1/published/", "/api/v1/minutes/")
 AT_ONCE = 4
@@ -117,7 +117,7 @@ def test_no_page_waits_longer_than_two_seconds(database: Database, lane: str, va
     name = f"ada-{time.time_ns()}"
     secrets = {"DATABASE_URL": database.url, "DJANGO_SUPERUSER_PASSWORD": "lovelace"}
     manage("createsuperuser", "--noinput", "--username", name, "--email", "", **secrets)
-    token = manage("drf_create_token", name, **secrets).split()[2]
+    token = manage("create_token", name, **secrets).split()[2]
     with serving(lane, DATABASE_URL=database.url) as url, httpx.Client(base_url=url, timeout=30) as client:
         login(client, name)
         bearer = {"Authorization": f"Bearer {token}"}

@@ -51,7 +51,9 @@ KAFKA_ROLES = ("web", "worker", "consolidator", "audit", "admin")
 # Of the topics what each may do; whatever is not here is forbidden.
 RIGHTS = {
     "web": {"write requests", "read unique-counts", "read id-counts"},
-    "worker": {"write requests", "read unique-counts", "write unique-counts", "write id-counts"},
+    "worker": {
+        *(f"{may} {topic}" for may in ("read", "write") for topic in (REQUESTS, UNIQUE_COUNTS, ID_COUNTS))
+    },
     "consolidator": {"read requests", "read unique-counts"},
     "audit": {"read requests", "read unique-counts", "read id-counts"},
     "admin": {"read requests", "read unique-counts"},

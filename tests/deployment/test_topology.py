@@ -248,7 +248,7 @@ def reader(postgres: Postgres) -> str:
     """A token of somebody's who may read."""
     env = {"DATABASE_URL": postgres.url, "DJANGO_SUPERUSER_PASSWORD": "lovelace"}
     manage("createsuperuser", "--noinput", "--username=ada", "--email=", **env)
-    return manage("drf_create_token", "ada", **env).split()[2]
+    return manage("create_token", "ada", **env).split()[2]
 
 
 def test_an_alert_fires_and_clears(topology: Topology, valkey_process: ServerProcess) -> None:

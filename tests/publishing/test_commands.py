@@ -170,12 +170,3 @@ def test_verify_is_right_while_calls_come_in(store: CountStore, monkeypatch: pyt
     recorder.record(range(100))
     monkeypatch.setattr(Orphans, "_indexed", late)
     assert facts("verify_counts") == []
-
-
-@pytest.mark.django_db
-def test_a_token_can_be_revoked() -> None:
-    call_command("createsuperuser", "--noinput", "--username", "ada", "--email", "")
-    command("drf_create_token", "ada")
-    assert "revoked" in command("revoke_token", "ada")
-    with pytest.raises(CommandError, match="no token"):
-        command("revoke_token", "ada")

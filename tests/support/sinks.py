@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import redis
 
 from counter.ids import Id
-from counter.sinks import outcome
+from counter.sinks.contract import CallSink
 from counter.sinks.outcome import Accepted
 from counter.store.clients import connect
 from counter.store.counts import CountStore, Stats
@@ -16,7 +16,7 @@ from tests.support.requests_topic import Requests
 from tests.support.reset import empty, is_empty, new_topics
 
 
-def recorded(sink: outcome.Sink, id: int) -> Awaitable[Accepted | None]:
+def recorded(sink: CallSink, id: int) -> Awaitable[Accepted | None]:
     """Record a call, and wait for what the sink tells."""
     outcome: asyncio.Future[Accepted | None] = asyncio.get_running_loop().create_future()
 

@@ -9,7 +9,6 @@ from counter.accepting.batch_call import MAX_BODY
 from counter.accepting.hot_path import BAD, LARGE, AcceptCall, Exchange
 from counter.accepting.http.bounded_protocol import BODY, WHOLE, Refused
 from counter.accepting.http.ordered_protocol import OrderedProtocol
-from counter.accepting.token_guard import is_authorized
 from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.telemetry import rejections
@@ -43,8 +42,8 @@ class AcceptProtocol(OrderedProtocol):
         self._stage = BODY
 
     def _read_call(self) -> Exchange | None:
-        parser, token = self.parser, self._front.token
-        if parser.get_method() not in _METHODS or (token and not is_authorized(token, self.headers)):
+        parser, tokens = self.parser, self._front.tokens
+        if parser.get_method() not in _METHODS or (tokens and not tokens.admit_headers(self.headers)):
             return None
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         id: Id

@@ -10,9 +10,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.caller_tokens import CallerTokens
 from counter.accepting.hot_path import LARGE, SLOW, UNAVAILABLE, WIDE, Answer
 from counter.accepting.http.connections import Connections
-from counter.sinks.outcome import Sink
+from counter.sinks.contract import CallSink
 from counter.telemetry import rejections
 
 MAX_HEAD = 16 * 1024
@@ -32,9 +33,9 @@ FRONT = "front"
 class Front:
     """What the connections of a web process share."""
 
-    sink: Sink
+    sink: CallSink
     connections: Connections
-    token: str = ""
+    tokens: CallerTokens | None = None
 
 
 class Stage(Enum):

@@ -22,19 +22,17 @@ from counter.accepting.request_body import ENCODED, TOO_LARGE, UNENCODED
 from counter.api.auth import AcceptToken
 from counter.api.problems import respond
 from counter.api.schema import accepting
-from counter.mode import is_event_mode
-from counter.sinks.kafka.sync_producer import SyncProducer
+from counter.sinks.contract import SyncSink
+from counter.sinks.factory import sync_sink
 from counter.sinks.outcome import Unavailable
 from counter.sinks.places import Places, batch_places
-from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.telemetry import rejections
 
 
 @cache
-def recorder() -> SyncWriter | SyncProducer:
+def sink() -> SyncSink:
     """The one of this process."""
-    return SyncProducer() if is_event_mode() else SyncWriter(connect_for_accept())
+    return sync_sink()
 
 
 @cache
@@ -83,7 +81,7 @@ class AcceptView(APIView):
         """Count one call: `ok` once it is recorded."""
         try:
             call = accept_call.parse_call(_query(request))
-            accepted = recorder().record([call.id], call.counter)
+            accepted = sink().record([call.id], call.counter)
         except accept_call.BadCall as bad:
             rejections.BAD_CALL.add(why=str(bad))
             return _answer(400, accept_call.FAILED)
@@ -162,5 +160,5 @@ class BatchView(APIView):
             if receipt.refused:
                 receipt.refuse(parts)  # It is away: there is no time to find that out again
             else:
-                recorder().commit(parts, receipt.noting(parts))
+                sink().commit(parts, receipt.noting(parts))
         return respond(receipt.cut_short) if receipt.refused else Response(receipt.answer)
