@@ -21,6 +21,7 @@ from console.actions import log_action
 from console.callbacks import callbacks_view
 from console.chosen import chosen
 from console.client import client
+from console.measures import measures
 from console.panels import registry
 from console.query import number
 from console.search import search
@@ -50,6 +51,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
             path("", self._view(self.list_view), name="counter_pendingminute_changelist"),
             path("live/", self._view(self.live_view), name="pending_live"),
             path("panels/<str:name>/", self._view(self.panel_view), name="panel"),
+            path("measures/", self._view(self.measures_view), name="measures"),
             path("flush/", self._view(self.flush_view), name="flush"),
             path("callbacks/", self._view(self._callbacks), name="failed_callbacks"),
             path("<str:minute>/", self._view(self.minute_view), name="counter_pendingminute_change"),
@@ -84,6 +86,10 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         except KeyError as error:
             raise Http404 from error
         return render(request, "console/panel.html", {"name": name, "level": level, "facts": facts})
+
+    def measures_view(self, request: HttpRequest) -> JsonResponse:
+        """What the processes of this machine have counted of their calls."""
+        return JsonResponse(measures())
 
     def flush_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for a flush, note who did, and go to the first page, which follows it."""

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from counter.accepting.accept_call import PATH
 from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from tests.browser.conftest import WAIT_MS, System
 from tests.support.processes import ServerProcess
@@ -87,7 +88,7 @@ def test_the_panels_know_who_is_there(page: Page) -> None:
 
 
 def test_charts_follow_the_span_and_the_theme(page: Page) -> None:
-    expect(page.locator(".u-wrap canvas")).to_have_count(3)
+    expect(page.locator("[data-charts] .u-wrap canvas")).to_have_count(3)
     chart = page.locator("[data-chart=counts] .u-wrap")
     expect(chart).to_have_attribute("aria-label", re.compile("calls at most"))
     for span in ("day", "week"):
@@ -99,6 +100,39 @@ def test_charts_follow_the_span_and_the_theme(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"before => ({pixels})() !== before", arg=before)
     assert page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") != light
+
+
+def test_charts_show_any_range_and_go_back(page: Page) -> None:
+    chart = page.locator("[data-chart=counts] .u-over")
+    box = chart.bounding_box()
+    assert box
+    at = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.25, at)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, at, steps=5)
+    with page.expect_response(re.compile(r"/charts/\d+-\d+/$")) as seen:
+        page.mouse.up()
+    since, until = (int(time) for time in seen.value.url.rstrip("/").rpartition("/")[2].split("-"))
+    assert until - since == pytest.approx(1800, abs=120)
+    expect(page.locator("[name=span]:checked")).to_have_count(0)
+    for name, moved in {"Earlier": -0.5, "Later": 0, "Wider": -0.5}.items():
+        with page.expect_response(re.compile(r"/charts/\d+-\d+/$")) as seen:
+            page.get_by_role("button", name=name).click()
+        begin = int(seen.value.url.rstrip("/").rpartition("/")[2].split("-")[0])
+        assert begin - since == pytest.approx(moved * (until - since), abs=3), name
+    with page.expect_response("**/charts/hour/"):
+        for _ in range(4):
+            page.go_back()
+    expect(page.get_by_label("hour")).to_be_checked()
+
+
+def test_refused_calls_are_drawn(page: Page, system: System) -> None:
+    chart = page.locator("[data-chart=refused] .u-wrap")
+    httpx.get(f"{system.url}{PATH}", params={"id": "x"})
+    expect(chart).to_have_attribute("aria-label", re.compile(r"bad call at most 0?\.[1-9]"))
+    system.accept(1, 2, 3)
+    scripts = page.locator("[data-chart=scripts] .u-wrap")
+    expect(scripts).to_have_attribute("aria-label", re.compile(r"p99 at most [0-9.]+, p50 at most"))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

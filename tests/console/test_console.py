@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -10,7 +10,7 @@ import pytest
 import redis
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -18,7 +18,6 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from console import overview
-from console.charts import SPANS, Span, chart
 from console.export import FIELDS
 from console.level import Level
 from console.panels import registry
@@ -30,6 +29,7 @@ from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState
+from tests.console.conftest import Login
 from tests.support.directives import configured
 from tests.support.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
 from tests.support.processes import ServerProcess
@@ -38,34 +38,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka_process")]
 
 ACTIONS = "/admin/admin/logentry/"
 FLUSH = "/admin/counter/pendingminute/flush/"
-
-Login = Callable[..., Client]
-
-
-@pytest.fixture
-def login() -> Login:
-    """A client signed in as staff of these groups."""
-
-    def make(*groups: str, superuser: bool = False) -> Client:
-        user = User.objects.create(
-            username="-".join(groups) or "staff", is_staff=True, is_superuser=superuser
-        )
-        user.groups.set(Group.objects.filter(name__in=groups))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return make
-
-
-@pytest.fixture
-def viewer(login: Login) -> Client:
-    return login("Viewers")
-
-
-@pytest.fixture
-def operator(login: Login) -> Client:
-    return login("Operators")
 
 
 def text(client: Client, url: str) -> str:
@@ -86,7 +58,7 @@ def test_staff_without_a_group_see_nothing_of_it(login: Login, store: CountStore
     client = login()
     assert "data-live" not in text(client, HOME)
     minute = Minute.at(time.time())
-    pages = ("live/", "panels/Redis/", f"{minute}/", f"{minute}/live/", f"{minute}/top/")
+    pages = ("live/", "panels/Redis/", "measures/", f"{minute}/", f"{minute}/live/", f"{minute}/top/")
     for page in pages:
         assert client.get(f"/admin/counter/pendingminute/{page}").status_code == 403
     for url in (FLUSH, HISTORY, f"{HISTORY}charts/hour/", f"{HISTORY}export/"):
@@ -372,48 +344,6 @@ async def test_what_is_listed_is_exported() -> None:
     assert header == list(FIELDS)
     assert len(lines) == 2490
     assert lines[-1] == ["202611230010", "1", "2", "2026-11-23T00:10:00.000Z", "0.5", "0", "10", "1"]
-
-
-# The charts
-
-
-def test_charts_show_the_mean_of_each_bucket(viewer: Client) -> None:
-    last = Minute.at(time.time()) - 1
-    for n in range(30):
-        publish(last - n, unique=10 + n % 2, total=100, lag=n)
-    data = viewer.get(f"{HISTORY}charts/day/").json()
-    assert len(data["time"]) == len(data["total"]) == 144
-    known = [total for total in data["total"] if total is not None]
-    assert set(known) == {100}
-    assert 3 <= len(known) <= 4
-    assert max(value for value in data["lag_max"] if value is not None) == 29
-    assert viewer.get(f"{HISTORY}charts/year/").status_code == 404
-
-
-def test_charts_of_nothing(viewer: Client) -> None:
-    for name in SPANS:
-        data = viewer.get(f"{HISTORY}charts/{name}/").json()
-        assert set(data["unique"]) == {None}
-        assert set(data["pending"]) == {0}
-
-
-def pending(span: Span) -> dict[int, int]:
-    """How many waited, by the beginning of the bucket."""
-    data = chart(span)
-    return dict(zip(data["time"], data["pending"], strict=True))
-
-
-def test_a_backlog_grows_and_is_gone_when_it_was_published() -> None:
-    now = Minute.at(time.time())
-    # Nothing was published for ten minutes, then all of it at once; then nothing any more.
-    for minute in (now - 14).through(now - 5):
-        publish(minute, lag=(now - 4).start.timestamp() + 1 - minute.end)
-    waiting = pending(Span(1800, 60))
-    at = [waiting.get(int((now - n).start.timestamp())) for n in range(15, -1, -1)]
-    # The last two depend on the second in which this runs, for a minute may have begun meanwhile.
-    assert at[:13] == [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1]
-    for minutes in (2, 5, 8):  # windows that open in the second outage, after the first and in it
-        assert pending(Span(60 * minutes, 60)).items() <= pending(Span(1800, 60)).items()
 
 
 # Commands and migration

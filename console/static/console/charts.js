@@ -1,26 +1,16 @@
-// The charts of the published history, in the colours of the theme.
+// The charts of the published history. What they show is in the page's address, so that a browser's back and
+// forward go through it: #1764230400-1764234000, or nothing for the span that is chosen.
+
+import { Charts, colour, faint, series, utc } from "./plot.js";
 
 const section = document.querySelector("[data-charts]");
 const REFRESH_MS = 15_000;
-const STEPS = [1, 2, 5].flatMap((digit) => [...Array(10).keys()].map((zeros) => digit * 10 ** zeros)).sort((a, b) => a - b);
-const MEANS = { 60: "", 600: ", mean of every 10 minutes", 3600: ", mean of every hour" };
-const elements = section?.querySelectorAll("[data-chart]");
-const charts = [];
-let data;
-
-const colour = (name) => () => getComputedStyle(section).getPropertyValue(`--tally-${name}`).trim();
-const faint = (name) => () => `color-mix(in srgb, ${colour(name)()} 18%, transparent)`;
-const quiet = () => getComputedStyle(section).getPropertyValue("--body-quiet-color").trim();
-const hairline = () => getComputedStyle(section).getPropertyValue("--border-color").trim();
-
-const number = (digits) => (_, value) =>
-  value == null ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits });
-const time = (_, value) => (value == null ? "–" : new Date(value * 1000).toISOString().slice(0, 16).replace("T", " "));
-
-function series(label, name, digits, extra = {}) {
-  return { label, stroke: colour(name), width: 2, value: number(digits), ...extra };
-}
-
+const MIN_PIXELS = 5;
+const MAX_NAMED = 5;
+const MEANS = {
+  60: "", 600: ", mean of every 10 minutes", 3600: ", mean of every hour", 21600: ", mean of every 6 hours",
+  86400: ", mean of every day", 604800: ", mean of every week",
+};
 const KINDS = {
   counts: {
     columns: ["total", "unique"],
@@ -35,73 +25,82 @@ const KINDS = {
     series: [series("waiting", "warn", 0, { fill: faint("warn"), paths: uPlot.paths.stepped({ align: 1 }) })],
   },
 };
+let data;
 
-const short = new Intl.NumberFormat("en", { notation: "compact" });
-const axis = { stroke: quiet, grid: { stroke: hairline, width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
-
-function options(kind, width) {
-  return {
-    width,
-    height: 200,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    cursor: { sync: { key: "tally" }, y: false },
-    scales: { y: { range: (_, min, max) => [0, Math.max(2, max * 1.1)] } },
-    axes: [
-      { ...axis, values: [[86400, "{DD} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{DD} {MMM}", null, null, null, null, null, 1]] },
-      { ...axis, size: 46, incrs: STEPS, values: (_, splits) => splits.map((value) => short.format(value)) },
-    ],
-    series: [{ label: "UTC", value: time }, ...kind.series],
-  };
+/** What was dragged over: the first pixel and the last one become the range. */
+function choose(chart) {
+  const { left, width } = chart.select;
+  if (width < MIN_PIXELS) return;
+  chart.setSelect({ left: 0, width: 0 }, false);
+  go(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
 }
 
-/** Draw all anew: the legend takes its colours only when it is made. */
-function draw() {
-  for (const chart of charts.splice(0)) chart.destroy();
-  for (const element of elements) {
-    const kind = KINDS[element.dataset.chart];
-    charts.push(new uPlot(options(kind, element.clientWidth), [[], ...kind.columns.map(() => [])], element));
+function go(since, until) {
+  location.hash = `${Math.max(0, Math.floor(since))}-${Math.ceil(until)}`;
+}
+
+/** A band wherever publishing stood still. */
+function mark(chart) {
+  const { left, top, width, height } = chart.bbox;
+  chart.ctx.fillStyle = `color-mix(in srgb, ${colour("bad")()} 22%, transparent)`;
+  for (const span of data.standstills) {
+    const [begin, end] = span.map((time) => Math.min(left + width, Math.max(left, chart.valToPos(time, "x", true))));
+    chart.ctx.fillRect(begin, top, Math.max(2, end - begin), height);
   }
-  fill();
 }
 
-/** Put the data into what is drawn, so that a pointer on it stays where it is. */
-function fill() {
-  elements.forEach((element, i) => {
-    const kind = KINDS[element.dataset.chart];
-    charts[i].setData([data.time, ...kind.columns.map((name) => data[name])]);
-    describe(element, kind);
-  });
+function tell() {
   section.querySelector("[data-mean]").textContent = MEANS[data.step];
+  const named = data.standstills.slice(-MAX_NAMED).reverse().map(([begin, end]) => `${utc(begin)} to ${utc(end)}`);
+  const more = data.standstills.length - named.length;
+  section.querySelector("[data-standstills]").textContent =
+    named.length ? `Publishing stood still: ${named.join("; ")}${more ? `; and ${more} times before` : ""} (UTC).` : "";
 }
 
-function describe(element, kind) {
-  const highest = kind.columns.map((name, i) => {
-    const known = data[name].filter((value) => value != null);
-    return known.length ? `${kind.series[i].label} at most ${number(1)(null, Math.max(...known))}` : "";
-  }).filter(Boolean);
-  element.classList.toggle("nothing", !highest.length);
-  const chart = element.querySelector(".u-wrap");
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", highest.join(", ") || "nothing published yet");
-}
+const range = () => /^#(\d+-\d+)$/.exec(location.hash)?.[1];
 
 async function refresh() {
-  const span = section.querySelector("[name=span]:checked").value;
-  const response = await fetch(section.dataset.charts.replace("SPAN", span));
+  const wanted = range() ?? section.querySelector("[name=span]:checked")?.value ?? "hour";
+  const response = await fetch(section.dataset.charts.replace("SPAN", wanted));
   if (!response.ok || response.redirected) return;
   data = await response.json();
-  if (charts.length) fill();
-  else draw();
+  charts.show(data);
+  tell();
 }
 
-if (section) {
-  const attempt = () => refresh().catch(() => {}); // live.js says that the server is away
-  const redraw = () => data && draw();
+const MOVES = {
+  earlier: (since, until) => [since - (until - since) / 2, until - (until - since) / 2],
+  later: (since, until) => [since + (until - since) / 2, until + (until - since) / 2],
+  wider: (since, until) => [since - (until - since) / 2, until + (until - since) / 2],
+};
+
+function move(name) {
+  const shown = range()?.split("-").map(Number) ?? [data.time[0], data.time.at(-1) + data.step];
+  const [since, until] = MOVES[name](...shown);
+  if (since * 1000 < Date.now()) go(since, until);
+}
+
+function select() {
+  const [first] = section.querySelectorAll("[name=span]");
+  for (const input of section.querySelectorAll("[name=span]")) input.checked &&= !range();
+  if (!range() && !section.querySelector("[name=span]:checked")) first.checked = true;
   attempt();
+}
+
+const charts = section && new Charts(section, KINDS, {
+  cursor: { sync: { key: "tally" }, y: false, drag: { x: true, setScale: false } },
+  hooks: { setSelect: [choose], drawClear: [mark] },
+});
+const attempt = () => refresh().catch(() => {}); // live.js says that the server is away
+
+if (section) {
+  select();
   setInterval(() => document.hidden || attempt(), REFRESH_MS);
-  section.addEventListener("change", attempt);
+  section.addEventListener("change", () => {
+    history.pushState(null, "", location.pathname + location.search);
+    attempt();
+  });
+  section.addEventListener("click", (event) => data && event.target.dataset.move && move(event.target.dataset.move));
+  addEventListener("popstate", select); // for another hash, too
   document.addEventListener("visibilitychange", () => document.hidden || attempt());
-  addEventListener("resize", redraw);
-  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
