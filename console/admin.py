@@ -7,8 +7,10 @@ from console.actions import ActionAdmin
 from console.history import PublishedMinuteAdmin
 from console.panels import beat, events, flushes, kafka, redis, workers  # noqa: F401  (each adds its panel)
 from console.pending import PendingMinuteAdmin
-from counter.models import PendingMinute, PublishedMinute
+from console.tokens import ApiTokenAdmin
+from counter.models import ApiToken, PendingMinute, PublishedMinute
 
 admin.site.register(PendingMinute, PendingMinuteAdmin)
 admin.site.register(PublishedMinute, PublishedMinuteAdmin)
+admin.site.register(ApiToken, ApiTokenAdmin)
 admin.site.register(LogEntry, ActionAdmin)

@@ -19,8 +19,9 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from typing_extensions import override
 
+from console.audits import audit_view, part
 from console.calendar import CalendarQuerySet
-from console.charts import SPANS, chart
+from console.charts import SPANS, Window, chart
 from console.chosen import chosen
 from console.export import lines
 from console.filters import RangeFilter, TrafficFilter, TroubleFilter
@@ -102,8 +103,10 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         """The charts' data and the export, besides Django's."""
         wrap = self.admin_site.admin_view
         return [
+            path("charts/<int:since>-<int:until>/", wrap(self.range_view), name="charts_range"),
             path("charts/<str:span>/", wrap(self.chart_view), name="charts"),
             path("export/", wrap(self.export_view), name="export"),
+            path("<path:key>/audit/", wrap(self.audit_view), name="published_audit"),
             path("<path:key>/ids/", wrap(self.ids_view), name="published_ids"),
             *super().get_urls(),
         ]
@@ -113,7 +116,16 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         self._check(request)
         if span not in SPANS:
             raise Http404
-        return JsonResponse(chart(SPANS[span], chosen(request)))
+        return JsonResponse(chart(Window.last(*SPANS[span]), chosen(request)))
+
+    def range_view(self, request: HttpRequest, since: int, until: int) -> JsonResponse:
+        """The same from one Unix time to another."""
+        self._check(request)
+        try:
+            window = Window.between(since, until)
+        except ValueError as error:
+            raise Http404 from error
+        return JsonResponse(chart(window, chosen(request)))
 
     @override
     def change_view(
@@ -124,8 +136,13 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         row = self._row(object_id)
-        context = self.admin_site.each_context(request) | page(row, request.GET)
+        context = self.admin_site.each_context(request) | page(row, request.GET) | part(request, row)
         return render(request, "console/published.html", context)
+
+    def audit_view(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Its audit: how far it is, or a POST that asks for it."""
+        self._check(request)
+        return audit_view(request, self._row(key))
 
     def ids_view(self, request: HttpRequest, key: str) -> JsonResponse:
         """The most frequent ids of one slice of the minute, as JSON; ids as text, for JavaScript's sake."""

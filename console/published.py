@@ -36,7 +36,7 @@ def page(row: PublishedMinute, query: QueryDict) -> dict[str, Any]:
         "has_ids": settings.PUBLISH_ID_COUNTS,
         "ids_topic": prefixed(ID_COUNTS),
         "retention_days": settings.ID_COUNTS_RETENTION_DAYS,
-        "audit": f"tally audit_minutes {minute} {minute}" if is_event_mode() else "",
+        "has_events": is_event_mode(),
     }
 
 

@@ -12,6 +12,7 @@ FLUSH = "tasks.flush.flush_closed_minutes"
 HISTORY = "tasks.publishing.history.follow_topic"
 FLUSH_QUEUE = "tally.flush"
 MARK = "tasks.markers.mark_minute"
+AUDIT = "tasks.events.audit_task.audit_minute"
 CALLBACK = "tasks.callbacks.call_endpoint"
 CALLBACK_QUEUES = tuple(f"tally.callbacks.{number}" for number in range(16))
 """Each for some hosts. Workers take from them in turn, so that a host with many calls delays few others."""

@@ -51,6 +51,7 @@ for package, module in (
     ("tasks.publishing", "flush_task"),
     ("tasks.publishing", "history"),
     ("tasks.events", "markers"),
+    ("tasks.events", "audit_task"),
     ("tasks.callbacks.webhook", "webhook"),
 ):
     app.autodiscover_tasks([package], related_name=module)

@@ -85,7 +85,6 @@ INSTALLED_APPS = [
     "axes",
     "django_structlog",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "counter",
@@ -257,7 +256,9 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = task_names.FLUSH_QUEUE
 CELERY_TASK_ROUTES = (
     task_names.route,
-    dict.fromkeys((task_names.FLUSH, task_names.HISTORY, task_names.MARK), task_names.FLUSH_QUEUE),
+    dict.fromkeys(
+        (task_names.FLUSH, task_names.HISTORY, task_names.MARK, task_names.AUDIT), task_names.FLUSH_QUEUE
+    ),
 )
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Retries of callbacks wait in the worker's memory: no more of them than this.

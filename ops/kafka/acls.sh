@@ -27,9 +27,12 @@ for topic in "$unique_counts" "$id_counts" "$requests" __transaction_state; do
   "$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --allow-principal User:tally-admin --operation Describe --operation DescribeConfigs --topic "$topic"
 done
 
-# Event mode. Web appends calls and the worker markers; neither can read what was appended. The console shows who counts.
+# Event mode. Web appends calls and the worker markers. The worker counts a minute again where an operator asks for it in
+# the console, which shows who counts.
 "$@" --add --allow-principal User:tally-web --allow-principal User:tally-worker --operation Write --operation Describe --topic "$requests"
 "$@" --add --allow-principal User:tally-web --operation Describe --group "${prefix}tally-consolidate-" --resource-pattern-type prefixed
+"$@" --add --allow-principal User:tally-worker --operation Read --operation Describe --topic "$requests"
+"$@" --add --allow-principal User:tally-worker --operation Read --operation Describe --topic "$id_counts"
 
 # Counts them, in a group that has the name of its Redis, and looks at how the output ends.
 "$@" --add --allow-principal User:tally-consolidator --operation Read --operation Describe --operation DescribeConfigs --topic "$requests"
@@ -42,7 +45,7 @@ for topic in "$requests" "$unique_counts" "$id_counts"; do
   "$@" --add --allow-principal User:tally-audit --operation Read --operation Describe --topic "$topic"
 done
 for group in "${prefix}tally-recount" "${prefix}tally-audit"; do
-  "$@" --add --allow-principal User:tally-audit --operation Describe --group "$group"
+  "$@" --add --allow-principal User:tally-audit --allow-principal User:tally-worker --operation Describe --group "$group"
 done
 
 # Makes the topics, and looks at them: tally create_topics, last, rebuild_history, leave_event_mode.

@@ -77,8 +77,9 @@ def test_how_fast_events_come_and_are_counted_is_shown(
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
     monkeypatch.setattr("console.pace.APART_SECONDS", 0)
-    cache.clear()
     topic, last = Requests(), Minute.at(clock.now(store.client)) - 1
+    wait_until(lambda: "Waiting" in facts("Events"), "Kafka knows of the topic and the group")
+    cache.clear()
     assert "Appended" not in facts("Events"), "there is nothing to compare with"
     topic.append(0, at(last), 1, 2, 3)
     seen = facts("Events")
