@@ -1018,6 +1018,24 @@ MUTANTS = (
         ("refuse=WithoutBody(crowd)", "refuse=BodyLimit(crowd)"),
     ),
     mutant(
+        "a revoked token accepts no longer",
+        "counter/accepting/caller_tokens.py",
+        "tests/accepting/test_caller_tokens.py::test_it_opens_both_calls_until_it_is_revoked[web]",
+        ("self._until = {", "self._until |= {"),
+    ),
+    mutant(
+        "a token that the database could not be asked for is not called wrong",
+        "counter/api/auth.py",
+        "tests/accepting/test_caller_tokens.py::test_before_the_database_has_answered_a_token_may_be_right",
+        ("if header and not tokens.are_known:", "if False:"),
+    ),
+    mutant(
+        "readers do not wait for each other",
+        "counter/store/pending.py",
+        f"{HANG}every_answer_comes_in_time",
+        ("from django.utils.functional import", "from functools import"),
+    ),
+    mutant(
         "the flush's long steps are nice",
         "tasks/publishing/manners.py",
         "tests/publishing/test_manners.py",
