@@ -63,6 +63,9 @@ class PendingMinute(models.Model):  # noqa: DJ008  (there are no instances)
         permissions = (("flush_pendingminute", "Can have closed minutes published now"),)
 
 
+NOTE_EVERY = timedelta(minutes=1)
+
+
 class ApiTokens(models.Manager["ApiToken"]):
     """All tokens."""
 
@@ -81,7 +84,7 @@ class ApiTokens(models.Manager["ApiToken"]):
     def note_use(self, digests: Iterable[str]) -> None:
         """They were used just now, to the minute: not every use is worth a write."""
         now = timezone.now()
-        is_old = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
+        is_old = Q(last_used_at=None) | Q(last_used_at__lt=now - NOTE_EVERY)
         self.filter(is_old, digest__in=digests).update(last_used_at=now)
 
 
@@ -117,6 +120,11 @@ class ApiToken(models.Model):
     @override
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def was_used_lately(self) -> bool:
+        """So that another use is not worth a write."""
+        return bool(self.last_used_at and timezone.now() - self.last_used_at < NOTE_EVERY)
 
     def make(self) -> None:
         """Draw its text."""

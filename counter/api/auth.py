@@ -62,8 +62,9 @@ class ReaderToken(TokenAuthentication):
         valid = ApiToken.objects.valid(ApiToken.Scope.READ).select_related("user")
         if not (token := valid.filter(digest=digest_of(key)).first()):
             raise AuthenticationFailed("this token is wrong, has ended, or is none for reading")
-        with suppress(*AWAY), within(NOTE_SECONDS):
-            ApiToken.objects.note_use([token.digest])
+        if not token.was_used_lately:
+            with suppress(*AWAY), within(NOTE_SECONDS):
+                ApiToken.objects.note_use([token.digest])
         return token.user, token
 
 

@@ -4,19 +4,17 @@ import json
 import re
 import subprocess
 import venv
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from counter.ids import Id
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
 from tests.support.flushing import accept, next_minute
 from tests.support.processes import HOME, ROOT, Process, run, wait_until
-from tests.support.reading import read_id_counts
+from tests.support.reading import DAY, HOUR, recount
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 IDS = 20_000
@@ -82,20 +80,9 @@ def test_it_is_killed_and_has_every_record_once(
     assert sum(map(int, re.findall(r"kept (\d+)", keep.output))) < 3 * IDS, "it had not read all of them"
     # Longer than one that was killed stays a member of its group.
     subprocess.run([*command, "--idle", "15"], check=True, capture_output=True)
-    for query, length in (("hours.sql", len("2026-11-23 08")), ("days.sql", len("2026-11-23"))):
+    for query, length in (("hours.sql", HOUR), ("days.sql", DAY)):
         told = [(str(begin)[:length], int(ids), int(calls)) for begin, _, ids, calls in recipe.ask(query)]
         assert told == recount(length)
     _, id, calls = recipe.ask("top.sql")[0]
     assert (id, int(calls)) == ("7", 6)
     assert str(told[0][1]) in recipe.show("days.sql").replace(",", "")
-
-
-def recount(length: int) -> list[tuple[str, int, int]]:
-    """(hour or day, which have so many characters, ids, calls), of the records themselves."""
-    ids: dict[str, set[Id]] = defaultdict(set)
-    calls: dict[str, int] = defaultdict(int)
-    for minute, id, count in read_id_counts():
-        begin = f"{minute[:4]}-{minute[4:6]}-{minute[6:8]} {minute[8:10]}"[:length]
-        ids[begin].add(id)
-        calls[begin] += count
-    return [(begin, len(ids[begin]), calls[begin]) for begin in sorted(ids)]

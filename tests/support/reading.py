@@ -119,3 +119,17 @@ def id_counts(counter: str = DEFAULT) -> dict[str, dict[Id, int]]:
         assert id not in counts[minute], f"published twice: {id} in {minute}"
         counts[minute][id] = count
     return dict(counts)
+
+
+HOUR, DAY = len("2026-11-23 08"), len("2026-11-23")
+
+
+def recount(length: int) -> list[tuple[str, int, int]]:
+    """(hour or day, which have so many characters, ids, calls), of the records of `id-counts` themselves."""
+    ids: dict[str, set[Id]] = defaultdict(set)
+    calls: dict[str, int] = defaultdict(int)
+    for minute, id, count in read_id_counts():
+        begin = f"{minute[:4]}-{minute[4:6]}-{minute[6:8]} {minute[8:10]}"[:length]
+        ids[begin].add(id)
+        calls[begin] += count
+    return [(begin, len(ids[begin]), calls[begin]) for begin in sorted(ids)]
