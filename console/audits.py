@@ -83,7 +83,7 @@ def audit_view(request: HttpRequest, row: PublishedMinute) -> HttpResponse:
 
 def part(request: HttpRequest, row: PublishedMinute) -> dict[str, Any]:
     """What its template shows."""
-    context = {"minute": row.minute, "may_audit": _may_ask(request), "key": row.key}
+    context = {"row": row, "may_audit": _may_ask(request)}
     try:
         return context | {"audit": state(row.minute)}
     except RedisError as error:

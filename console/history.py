@@ -136,7 +136,9 @@ class PublishedMinuteAdmin(ReadOnlyAdmin):
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         row = self._row(object_id)
-        context = self.admin_site.each_context(request) | page(row, request.GET) | part(request, row)
+        context = self.admin_site.each_context(request) | page(row, request.GET)
+        if context["has_events"]:
+            context |= part(request, row)
         return render(request, "console/published.html", context)
 
     def audit_view(self, request: HttpRequest, key: str) -> HttpResponse:

@@ -60,7 +60,9 @@ def asked(valkey: redis.Redis) -> int:
 
 
 def test_it_is_counted_again_by_a_worker(operator: Client, published: Minute, valkey: redis.Redis) -> None:
-    assert "Count again" in operator.get(f"{HISTORY}{published}/change/").text
+    whole = operator.get(f"{HISTORY}{published}/change/").text
+    assert "Count again" in whole
+    assert f"Minute {published.start:%Y-%m-%d %H:%M} " in whole
     answer = operator.post(f"{HISTORY}{published}/audit/", follow=True)
     assert "as soon as a worker has time" in answer.text
     assert asked(valkey) == 1

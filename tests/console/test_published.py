@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import redis
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from pytest_django import Settings
 
@@ -23,15 +22,6 @@ from tests.support.processes import ServerProcess
 from tests.support.reset import new_topics
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
-
-
-@pytest.fixture
-def viewer() -> Client:
-    user = User.objects.create(username="viewer", is_staff=True)
-    user.groups.set(Group.objects.filter(name="Viewers"))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def record(counter: str, *ids: Id) -> Minute:
@@ -64,6 +54,7 @@ def test_its_ids_are_read_back_and_no_other_minutes(viewer: Client, store: Count
     assert (sorted(slice["top"]), slice["found"]) == ([["7", 1], ["9", 1]], None)
     page = viewer.get(f"{HISTORY}{first}/change/?id=%2B7").content.decode()
     assert 'data-id="7"' in page
+    assert f"Minute {first.start:%Y-%m-%d %H:%M} " in page
     assert 'data-unique="2"' in page
     assert "must be" in viewer.get(f"{HISTORY}{first}/change/?id=x").content.decode()
 

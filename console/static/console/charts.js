@@ -60,7 +60,7 @@ function tell() {
 const range = () => /^#(\d+-\d+)$/.exec(location.hash)?.[1];
 
 async function refresh() {
-  const wanted = range() ?? section.querySelector("[name=span]:checked")?.value ?? "hour";
+  const wanted = range() ?? section.querySelector("[name=span]:checked").value;
   const response = await fetch(section.dataset.charts.replace("SPAN", wanted));
   if (!response.ok || response.redirected) return;
   data = await response.json();
@@ -81,9 +81,9 @@ function move(name) {
 }
 
 function select() {
-  const [first] = section.querySelectorAll("[name=span]");
-  for (const input of section.querySelectorAll("[name=span]")) input.checked &&= !range();
-  if (!range() && !section.querySelector("[name=span]:checked")) first.checked = true;
+  const spans = section.querySelectorAll("[name=span]");
+  for (const input of spans) input.checked &&= !range();
+  if (!range() && !section.querySelector("[name=span]:checked")) spans[0].checked = true;
   attempt();
 }
 
