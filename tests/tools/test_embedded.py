@@ -21,7 +21,7 @@ from embedded.leash import leashed
 from embedded.ports import free_port
 from embedded.tail import Tail
 from embedded.valkey import Valkey
-from tests.support.processes import ROOT, Process, ServerProcess, run, wait_until
+from tests.support.processes import DEADLINE_SECONDS, ROOT, Process, ServerProcess, run, wait_until
 
 
 def test_a_free_port_is_given_once_and_outgoing_connections_get_none() -> None:
@@ -93,7 +93,7 @@ def produce(kafka: Kafka, value: bytes) -> None:
 def consume(kafka: Kafka, count: int) -> list[bytes | None]:
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": "test", "log_level": 2})
     consumer.assign([TopicPartition("topic", 0, 0)])
-    values = [message.value() for message in consumer.consume(count, timeout=30)]
+    values = [message.value() for message in consumer.consume(count, timeout=DEADLINE_SECONDS)]
     consumer.close()
     return values
 
