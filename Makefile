@@ -1,6 +1,8 @@
 # Needs only make and Python 3.11 or newer; everything else is installed into .venv.
 # Absolute, so that it can be seen what runs from there.
 PY := $(CURDIR)/.venv/bin/python
+# Where it is set, as in many images, each process compiles all that it imports: three times the work of a start.
+unexport PYTHONDONTWRITEBYTECODE
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .PHONY: help run demo test faults recipes soak mutants check format bench scaling screenshots site fuzz secrets audit sbom wheel chart lock clean

@@ -20,8 +20,8 @@ django.setup()
 from bench.machine import peak  # noqa: E402
 from counter.counters import DEFAULT  # noqa: E402
 from counter.minute import Minute  # noqa: E402
+from counter.redis.clients import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
 from counter.sinks.redis.sync_writer import SyncWriter  # noqa: E402
-from counter.store.clients import connect, connect_for_accept  # noqa: E402  (these need Django's settings)
 from counter.store.counts import CountStore  # noqa: E402
 from counter.store.publishing_state import PublishingState  # noqa: E402
 from counter.store.sealing import seal_everywhere  # noqa: E402

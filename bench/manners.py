@@ -18,7 +18,7 @@ HOW = {"with manners": POLITE_SECONDS, "without": 0.0}
 FLUSH = """
 import django
 django.setup()
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from tasks.publishing.flush import Flush
 from tasks.publishing.manners import Manners
 Flush(connect(), Manners({seconds})).run()

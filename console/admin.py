@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 
-from console.actions import ActionAdmin
-from console.history import PublishedMinuteAdmin
+from console.accounts.actions import ActionAdmin
+from console.accounts.tokens import ApiTokenAdmin
+from console.pages.history import PublishedMinuteAdmin
+from console.pages.pending import PendingMinuteAdmin
 from console.panels import beat, events, flushes, kafka, redis, workers  # noqa: F401  (each adds its panel)
-from console.pending import PendingMinuteAdmin
-from console.tokens import ApiTokenAdmin
 from counter.models import ApiToken, PendingMinute, PublishedMinute
 
 admin.site.register(PendingMinute, PendingMinuteAdmin)

@@ -4,7 +4,7 @@ from functools import cache
 
 import redis
 
-from counter.store.clients import connect_for_console
+from counter.redis.clients import connect_for_console
 
 
 @cache

@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from typing_extensions import override
 
-from console import overview
+from console.accounts.log_ins import Door
 from console.chosen import chosen
-from console.log_ins import Door
+from console.headline import overview
 from console.odd_queries import View, forgiving
 from console.panels import registry
 from counter.counters import counters

@@ -13,6 +13,6 @@ class CounterConfig(AppConfig):
     @override
     def ready(self) -> None:
         from counter.monitoring import checks, secret_checks, tls_checks  # noqa: F401, PLC0415  (needs loaded apps)
-        from counter.store import replies  # noqa: PLC0415  (needs loaded apps)
+        from counter.redis import replies  # noqa: PLC0415  (needs loaded apps)
 
         replies.sort()

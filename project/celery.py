@@ -23,7 +23,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Exchange, Queue
 from typing_extensions import override
 
-from counter.store.sentinel import celery_options, is_sentinel
+from counter.redis.sentinel import celery_options, is_sentinel
 from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE, OLD_CALLBACK_QUEUE
 from project import logs, traces
 from project.checking import check_settings

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
-from counter.store.clients import connect_for_console, masters
+from counter.redis.clients import connect_for_console, masters
 
 FRESH_SECONDS = 10.0
 """So long it is carried on by this host, which may be wrong about the time, but not about how it passes."""

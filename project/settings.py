@@ -167,14 +167,14 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_CLIENT_IP_CALLABLE = "console.log_ins.client"
+AXES_CLIENT_IP_CALLABLE = "console.accounts.log_ins.client"
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # a name would let anybody lock its owner out
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-PASSWORD_HASHERS = ["console.hashing.NicePBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["console.accounts.hashing.NicePBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from redis.exceptions import RedisError
 
 from counter.kafka.client import client_config
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from tasks.errors import KafkaAway
 from tasks.kafka.shape import look
 

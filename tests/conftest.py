@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import override_settings
 from pytest_django.plugin import blocking_manager_key
 
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port

@@ -236,7 +236,7 @@ MUTANTS = (
     ),
     mutant(
         "enough replicas hold the batch",
-        "counter/store/replication.py",
+        "counter/redis/replication.py",
         f"{REPLICA}without_the_replica_no_call_is_acknowledged",
         ("    if primary and replicas >= settings.ACCEPT_REPLICAS:", "    if True:"),
     ),
@@ -321,7 +321,7 @@ MUTANTS = (
     ),
     mutant(
         "redis-py does not repeat by itself",
-        "counter/store/clients.py",
+        "counter/redis/clients.py",
         f"{CUT}a_network_that_hangs_is_a_refusal_in_time_from_django_too",
         (
             "    return _connect(ACCEPT_TIMEOUT_SECONDS, Retry(NoBackoff(), 0))",
@@ -359,7 +359,7 @@ MUTANTS = (
     ),
     mutant(
         "a server that is none of ours ends the connection",
-        "counter/store/replies.py",
+        "counter/redis/replies.py",
         f"{FAILOVER}a_planned_failover_there_and_back_under_load",
         ("    BaseParser.EXCEPTION_CLASSES.update(", "    dict(BaseParser.EXCEPTION_CLASSES).update("),
     ),
@@ -819,7 +819,7 @@ MUTANTS = (
     ),
     mutant(
         "connections ask the sentinels which one is the master",
-        "counter/store/sentinel.py",
+        "counter/redis/sentinel.py",
         "tests/deployment/test_sentinel.py::test_a_master_is_killed_under_load[False]",
         (
             "    return SentinelConnectionPool(service.name",
@@ -1182,7 +1182,7 @@ MUTANTS = (
     ),
     mutant(
         "the console says that Kafka is away",
-        "console/kafka.py",
+        "console/headline/kafka.py",
         f"{HEADLINE}a_kafka_that_hangs_is_said",
         ("        yield _away(error.args[0].str())", "        raise"),
     ),

@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import tasks.metrics  # noqa: F401  (which registers those of tasks)
 from counter.monitoring.exposition import RedisCollector
-from counter.store.clients import connect_for_console
+from counter.redis.clients import connect_for_console
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 

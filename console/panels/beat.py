@@ -11,8 +11,8 @@ from redbeat.schedulers import ensure_conf
 from console.level import Level
 from console.panels.registry import AWAY, Fact, panel
 from console.times import ago
+from counter.redis.broker import broker
 from counter.store import keys
-from counter.store.broker import broker
 
 LATE_SECONDS = 90
 """Since the last tick: one has been missed."""

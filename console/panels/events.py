@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 from console.client import client
-from console.kafka import ASK_SECONDS, admin_client
+from console.headline.kafka import ASK_SECONDS, admin_client
 from console.level import Level
-from console.pace import pace
+from console.panels.pace import pace
 from console.panels.registry import Fact, panel
 from console.times import ago
 from counter.kafka.client import REQUESTS, prefixed
 from counter.mode import is_event_mode
-from counter.store import clock
+from counter.redis import clock
 from counter.store.offsets import Position, Progress, counted_to
 from counter.store.publishing_state import PublishingState
 from tasks.errors import KafkaAway

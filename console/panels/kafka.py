@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
 from console.client import client
-from console.kafka import admin_client
+from console.headline.kafka import admin_client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago

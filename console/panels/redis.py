@@ -9,7 +9,7 @@ from console.client import client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from counter.monitoring.health import redis_problems
-from counter.store.clients import masters
+from counter.redis.clients import masters
 
 FULL = 0.8
 """Of Redis's memory; above it there is less than a quarter more to grow."""

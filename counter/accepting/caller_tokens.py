@@ -41,8 +41,9 @@ class CallerTokens:
         """Whether the header `Authorization` has one of them; takes as long for any wrong one."""
         if hmac.compare_digest(authorization.encode(), self._header):
             return True
-        digest = digest_of(authorization.removeprefix("Bearer "))
-        if self._until.get(digest, -math.inf) < time.time():
+        scheme, _, token = authorization.partition(" ")
+        digest = digest_of(token)
+        if scheme != "Bearer" or self._until.get(digest, -math.inf) < time.time():
             return False
         self._used.add(digest)
         return True

@@ -12,8 +12,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from counter.counters import is_name
 from counter.mode import SINKS
 from counter.monitoring.health import redis_problems
-from counter.store import sentinel
-from counter.store.clients import CLUSTER_SCHEMES, connect, is_cluster
+from counter.redis import sentinel
+from counter.redis.clients import CLUSTER_SCHEMES, connect, is_cluster
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 

@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from counter.minute import SECONDS
-from counter.store import clock, keys
-from counter.store.clients import connect_for_console, connect_to_broker, masters
+from counter.redis import clock
+from counter.redis.clients import connect_for_console, connect_to_broker, masters
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.offsets import Progress
 from counter.store.pending import Pending, PendingMinutes, State

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from counter.kafka.client import LastError
 from counter.monitoring.trial import refusal
-from counter.store.clients import masters
+from counter.redis.clients import masters
 from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import misfit
 from counter.telemetry.outages import CURRENT

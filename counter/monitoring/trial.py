@@ -12,9 +12,9 @@ from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from counter.counters import counters
+from counter.redis.clients import master_of
 from counter.sinks.redis.write import SCRIPT, Batch, Writer, is_unopened
 from counter.store import keys
-from counter.store.clients import master_of
 
 OLDEST_REDIS = (7, 0)
 """Its scripts may say in their first line how they are to be run; Valkey's always could."""

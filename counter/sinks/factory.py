@@ -4,6 +4,7 @@ from django.conf import settings
 
 from counter.counters import counters
 from counter.mode import is_event_mode
+from counter.redis.clients import connect_for_accept
 from counter.sinks.contract import CallSink, PartSink, SyncSink
 from counter.sinks.kafka.async_producer import AsyncProducer
 from counter.sinks.kafka.sync_producer import SyncProducer
@@ -12,7 +13,6 @@ from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
-from counter.store.clients import connect_for_accept
 
 
 def async_sinks(batches: int) -> tuple[CallSink, list[PartSink]]:

@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from counter.ids import Id
 from counter.minute import Minute
-from counter.store.clients import master_of, refresh
+from counter.redis.clients import master_of, refresh
 from counter.store.keys import Bucket
 from counter.store.script import Script
 

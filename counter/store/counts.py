@@ -16,11 +16,12 @@ from django.conf import settings
 
 from counter.ids import Id
 from counter.minute import Minute
-from counter.store import clock, keys
-from counter.store.clients import master_of
+from counter.redis import clock
+from counter.redis.clients import master_of
+from counter.redis.replication import replicated
+from counter.store import keys
 from counter.store.keys import Bucket, Garbled, parse_minute
 from counter.store.registry import known_buckets
-from counter.store.replication import replicated
 from counter.store.script import Script
 
 CHUNK = 1000

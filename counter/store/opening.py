@@ -17,14 +17,14 @@ import redis
 from django.conf import settings
 from redis.exceptions import ResponseError
 
+from counter.redis.clients import master_of
+from counter.redis.replication import replicated
 from counter.store import keys
-from counter.store.clients import master_of
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket
 from counter.store.offsets import Progress
 from counter.store.rebucketing import CLOSED, misfit
 from counter.store.registry import register
-from counter.store.replication import replicated
 
 
 class NotOpened(ResponseError):

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.minute import Minute
-from counter.store import clock
+from counter.redis import clock
 from counter.store.counts import CHUNK, CountStore, Stats
 from counter.store.keys import WHOLE, Bucket, parse_minute
 from counter.store.script import Script

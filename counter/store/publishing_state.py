@@ -13,10 +13,10 @@ import redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from counter.minute import Minute
+from counter.redis.clients import master_of
+from counter.redis.replication import replicated
 from counter.store import keys
-from counter.store.clients import master_of
 from counter.store.keys import Bucket, Garbled, parse_minute
-from counter.store.replication import replicated
 from counter.store.script import Script
 
 

@@ -21,14 +21,15 @@ from django.conf import settings
 
 from counter.counters import DEFAULT
 from counter.minute import Minute
-from counter.store import clock, keys
-from counter.store.clients import is_cluster, master_of
+from counter.redis import clock
+from counter.redis.clients import is_cluster, master_of
+from counter.redis.replication import replicated
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.keys import Bucket, Garbled
 from counter.store.offsets import event_buckets
 from counter.store.publishing_state import PublishingState
 from counter.store.registry import known_buckets, register, registered
-from counter.store.replication import replicated
 from counter.store.sealing import seal_everywhere
 
 CLOSED = 0

@@ -11,10 +11,10 @@ from django.conf import settings
 from redis.exceptions import ResponseError
 
 from counter.counters import DEFAULT, is_name
+from counter.redis.clients import is_cluster, master_of
+from counter.redis.replication import replicated
 from counter.store import keys
-from counter.store.clients import is_cluster, master_of
 from counter.store.keys import Bucket, Garbled
-from counter.store.replication import replicated
 
 
 def register(client: redis.Redis, counter: str) -> None:

@@ -8,7 +8,7 @@ import time
 from typing import cast
 
 from counter.accepting.callback_queue import EXPIRES_SECONDS, MAX_IN_ONE
-from counter.store.broker import broker
+from counter.redis.broker import broker
 from counter.task_names import callback_queue
 
 MAX_RETRIES_WAITING = MAX_IN_ONE // 2

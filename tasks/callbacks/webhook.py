@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis.broker import broker
+from counter.redis.clients import connect
 from counter.store import keys
-from counter.store.broker import broker
-from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
 from counter.task_names import CALLBACK, host_of

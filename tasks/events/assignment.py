@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.minute import Minute
-from counter.store import clock
+from counter.redis import clock
 from counter.store.offsets import Progress
 from counter.store.rebucketing import misfit
 from tasks.events.claims import Reading

@@ -10,8 +10,8 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.minute import Minute
+from counter.redis.broker import broker
 from counter.store.audit_log import SHOWN, AuditLog, AuditRun, Found
-from counter.store.broker import broker
 from counter.task_names import AUDIT
 from tasks.errors import PublishingError
 from tasks.events.audit import Audit

@@ -11,8 +11,8 @@ from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import marker, producer_config
 from counter.minute import Minute
 from counter.mode import is_event_mode
-from counter.store import clock
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.store.offsets import event_buckets
 from counter.task_names import MARK
 from counter.ticks import EARLY_SECONDS

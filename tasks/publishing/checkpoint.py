@@ -7,7 +7,7 @@ import redis
 
 from counter.kafka.client import prefixed
 from counter.minute import EPOCH, Minute
-from counter.store import clock
+from counter.redis import clock
 from counter.store.counts import CountStore
 from counter.store.keys import Garbled
 from counter.store.publishing_state import PublishingState

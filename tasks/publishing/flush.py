@@ -38,7 +38,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from counter.kafka.client import client_config
 from counter.minute import Minute
-from counter.store import clock
+from counter.redis import clock
 from counter.store.counts import CorruptMinute, CountStore
 from counter.store.keys import GARBLED
 from counter.store.late import carry

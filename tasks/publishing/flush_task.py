@@ -7,7 +7,7 @@ from celery import Task, current_app, shared_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH, HISTORY
 from tasks import metrics

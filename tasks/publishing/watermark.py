@@ -12,7 +12,8 @@ import redis
 from counter.kafka.client import REQUESTS, prefixed
 from counter.minute import Minute
 from counter.mode import is_event_mode
-from counter.store import clock, keys
+from counter.redis import clock
+from counter.store import keys
 from counter.store.offsets import Position, Progress, closed_minute, event_buckets
 from counter.store.registry import known_buckets
 from tasks.publishing.published_log import PublishedLog

@@ -39,9 +39,9 @@ def called(postgres: Postgres, lane: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def statuses(client: httpx.Client, token: str) -> set[int]:
+def statuses(client: httpx.Client, token: str, scheme: str = "Bearer ") -> set[int]:
     """Of a call and of a batch."""
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"{scheme}{token}"}
     single = client.get(PATH, params={"id": 1}, headers=headers)
     return {single.status_code, client.post(BATCH, json={"ids": [1]}, headers=headers).status_code}
 
@@ -52,6 +52,8 @@ def test_it_opens_both_calls_until_it_is_revoked(postgres: Postgres, lane: str, 
     with called(postgres, lane) as client:
         wait_until(lambda: statuses(client, accepting) == {200}, "it is known")
         assert statuses(client, SECRET) == {200}
+        for scheme in ("", "Token "):
+            assert statuses(client, accepting, scheme) == {401}
         assert statuses(client, reading) == {401}
         new = made(postgres, "accept")
         wait_until(lambda: statuses(client, new) == {200}, "a new one is known")

@@ -12,8 +12,8 @@ from pytest_django import Settings
 
 from counter.minute import Minute
 from counter.models import ApiToken, PublishedMinute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from tests.support.flushing import accept
 from tests.support.processes import ServerProcess

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from counter.accepting.accept_call import PATH
 from counter.minute import Minute
-from counter.store import clock
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port

@@ -22,8 +22,8 @@ from counter.accepting.accept_call import MAX_ENDPOINT, PATH
 from counter.accepting.callback_queue import EXPIRES_SECONDS, MAX_MESSAGE, CallbackQueue
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.keys import WHOLE
 from counter.task_names import CALLBACK, OLD_CALLBACK_QUEUE, callback_queue
 from counter.telemetry.metrics import CALLBACKS
@@ -429,7 +429,7 @@ def test_the_longest_endpoint_takes_no_more_of_redis_than_is_planned(valkey: red
 
 
 def test_a_broker_that_is_away_delays_nobody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counter.store.clients.PAGE_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr("counter.redis.clients.PAGE_TIMEOUT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         before, waiting = shed(), CallbackQueue()

@@ -5,7 +5,7 @@ import time
 import pytest
 from django.test import Client
 
-from console.charts import SPANS, Window, chart
+from console.pages.charts import SPANS, Window, chart
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.telemetry import metrics, rejections

@@ -17,15 +17,15 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
-from console import overview
-from console.export import FIELDS
+from console.headline import overview
 from console.level import Level
+from console.pages.export import FIELDS
 from console.panels import registry
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState

@@ -10,13 +10,13 @@ from django.core.cache import cache
 from django.template.loader import render_to_string
 from pytest_django import Settings
 
-from console import overview
+from console.headline import overview
+from console.headline.verdict import Section, Verdict
 from console.level import Level
-from console.verdict import Section, Verdict
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from tests.support.directives import configured

@@ -10,7 +10,7 @@ import pytest
 from django.http import HttpRequest
 from pytest_django import Settings
 
-from console.log_ins import client
+from console.accounts.log_ins import client
 from counter.accepting.accept_call import PATH
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.web import serving

@@ -13,14 +13,15 @@ from django.core.cache import cache
 from pytest_django import Settings
 
 from console.level import Level
-from console.pace import Pace
 from console.panels import registry
+from console.panels.pace import Pace
 from console.panels.registry import Fact
 from counter.kafka.client import client_config
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, keys
-from counter.store.clients import connect_for_accept
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.flush_log import KEPT, FlushLog, FlushRun
 from counter.store.keys import WHOLE
@@ -76,7 +77,7 @@ def test_how_fast_events_come_and_are_counted_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.ACCEPT_SINK = "kafka"
-    monkeypatch.setattr("console.pace.APART_SECONDS", 0)
+    monkeypatch.setattr("console.panels.pace.APART_SECONDS", 0)
     topic, last = Requests(), Minute.at(clock.now(store.client)) - 1
     wait_until(lambda: "Waiting" in facts("Events"), "Kafka knows of the topic and the group")
     cache.clear()

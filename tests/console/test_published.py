@@ -11,8 +11,8 @@ from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from tasks.publishing import published_ids
 from tasks.publishing.history import follow

@@ -11,10 +11,10 @@ from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.monitoring.exposition import RedisCollector
 from counter.monitoring.health import redis_problems
+from counter.redis import clock
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
 from counter.store.claim import Claim, count_claims
-from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.offsets import Progress
 from counter.store.opening import open_counter

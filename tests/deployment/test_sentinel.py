@@ -11,8 +11,8 @@ import redis
 from pytest_django import Settings
 
 from counter.monitoring.checks import check_broker, check_redis_url
+from counter.redis.clients import connect
 from counter.store import keys
-from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from tasks.publishing.flush import Flush

@@ -21,10 +21,11 @@ from counter.accepting.accept_call import PATH
 from counter.kafka.client import REQUESTS, LastError, client_config
 from counter.minute import Minute
 from counter.monitoring.health import kafka_problems, redis_problems
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.sinks.outcome import Unavailable
-from counter.store import clock, keys
-from counter.store.clients import connect_for_accept
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH

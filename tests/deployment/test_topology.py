@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from counter.accepting.accept_call import PATH
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.offsets import Progress, forget_events
 from counter.store.publishing_state import PublishingState

@@ -14,10 +14,11 @@ from pytest_django import Settings
 
 from counter.kafka.client import client_config
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, rebucketing
+from counter.store import rebucketing
 from counter.store.claim import count_claims
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import buckets
 from counter.store.offsets import Progress

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey

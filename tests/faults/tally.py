@@ -10,9 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from counter.minute import Minute
+from counter.redis.clients import connect
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
-from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState

@@ -8,8 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from counter.minute import Minute
-from counter.store import clock
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey

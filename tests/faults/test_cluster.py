@@ -13,10 +13,11 @@ from pytest_django import Settings
 from redis.exceptions import RedisError
 
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect, connect_for_accept, masters, refresh
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, keys
-from counter.store.clients import connect, connect_for_accept, masters, refresh
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import spread_over

@@ -9,8 +9,8 @@ from pytest_django import Settings
 from redis.exceptions import RedisError
 
 from counter.minute import Minute
+from counter.redis.clients import connect
 from counter.store import keys
-from counter.store.clients import connect
 from counter.store.counts import CountStore
 from counter.store.rebucketing import spread_over
 from tasks.errors import KafkaAway, StartOver

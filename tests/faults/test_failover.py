@@ -14,6 +14,7 @@ import redis
 from pytest_django import Settings
 
 from counter.minute import EPOCH, Minute
+from counter.redis.clients import connect, connect_for_accept, connect_to_broker
 from counter.sinks.outcome import Accepted, Unavailable
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
@@ -21,7 +22,6 @@ from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
 from counter.store.claim import Claim, count_claims
-from counter.store.clients import connect, connect_for_accept, connect_to_broker
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.offsets import Progress

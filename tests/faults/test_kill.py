@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from counter.minute import Minute
-from counter.store import clock
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker, is_alive

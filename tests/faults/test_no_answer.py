@@ -7,10 +7,10 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
+from counter.redis.clients import connect
 from counter.sinks.outcome import Accepted
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
-from counter.store.clients import connect
 from tests.support.checker import Calls, verify_waiting
 from tests.support.processes import ServerProcess
 from tests.support.sinks import recorded

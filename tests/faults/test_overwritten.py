@@ -10,14 +10,15 @@ import redis
 from redbeat.schedulers import ensure_conf
 
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.kafka.async_producer import AsyncProducer
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, keys
-from counter.store.clients import connect_for_accept
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.publishing_state import PublishingState

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import redis
 
+from counter.redis.clients import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, connect, connect_for_accept
 from tests.support.checker import Calls, verify_waiting
 from tests.support.processes import ServerProcess
 from tests.support.proxy import Cut, Proxy, Towards, proxy_to

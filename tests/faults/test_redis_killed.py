@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from embedded.valkey import Valkey
 from tasks.publishing.flush import Flush

@@ -11,12 +11,13 @@ import redis
 from django.test import override_settings
 
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, keys
-from counter.store.clients import connect, connect_for_accept
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import misfit, spread_over

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from counter.minute import Minute
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from tasks.publishing.flush import Flush

@@ -14,7 +14,7 @@ import redis
 from redbeat import RedBeatSchedulerEntry
 
 from counter.minute import Minute
-from counter.store import clock
+from counter.redis import clock
 from project.celery import app
 from tests.faults.tally import Tally, Worker
 from tests.support.checker import verify_waiting

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from counter.accepting.accept_call import PATH
 from counter.counters import DEFAULT
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.pending import PendingMinutes
 from project.log_bounds import MAX_LINE
 from tests.fuzz import corpus

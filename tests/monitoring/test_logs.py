@@ -12,7 +12,7 @@ import httpx
 import pytest
 import redis
 
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from counter.minute import Minute
 from counter.monitoring import exposition
-from counter.store import clock
+from counter.redis import clock
 from counter.store.claim import Claim, count_claims
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE

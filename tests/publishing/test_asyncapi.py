@@ -15,9 +15,9 @@ from pytest_django import Settings
 
 from counter.kafka.client import REQUESTS, client_config
 from counter.minute import Minute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from tasks.events.markers import mark
 from tasks.kafka.topics import ID_COUNTS, create_topics

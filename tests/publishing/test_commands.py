@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from counter.ids import Id
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE, Bucket
 from counter.store.orphans import Orphan, Orphans

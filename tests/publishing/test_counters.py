@@ -9,9 +9,9 @@ from django.test import override_settings
 from counter.counters import DEFAULT
 from counter.minute import Minute
 from counter.models import PublishedMinute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing import history, steps

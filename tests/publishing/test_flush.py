@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store import clock, keys
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.lease import Lease

@@ -12,7 +12,8 @@ from django.core.management import CommandError
 from redis.exceptions import ResponseError
 
 from counter.minute import Minute
-from counter.store import clock, late
+from counter.redis import clock
+from counter.store import late
 from counter.store.counts import CountStore, Stats
 from counter.store.publishing_state import PublishingState
 from tasks import metrics

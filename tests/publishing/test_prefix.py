@@ -16,8 +16,8 @@ from pytest_django import Settings
 
 from counter.kafka.client import REQUESTS, client_config
 from counter.minute import Minute
+from counter.redis.clients import connect
 from counter.sinks.kafka.sync_producer import SyncProducer
-from counter.store.clients import connect
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey

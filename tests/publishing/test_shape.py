@@ -20,8 +20,8 @@ from console.panels import registry
 from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import TRUSTED_TIMES
 from counter.minute import Minute
+from counter.redis import clock
 from counter.sinks.kafka.sync_producer import SyncProducer
-from counter.store import clock
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.kafka import Kafka

@@ -12,13 +12,13 @@ from pytest_django import Settings
 from counter.accepting.hot_path import AcceptCall, Answer
 from counter.counters import DEFAULT
 from counter.minute import Minute
+from counter.redis import clock
 from counter.sinks.outcome import Accepted, Unavailable
 from counter.sinks.redis import delivery
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.sinks.redis.write import SCRIPT, Batch, Writer
-from counter.store import clock
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
 from counter.store.rebucketing import spread_over

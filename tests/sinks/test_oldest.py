@@ -15,14 +15,14 @@ from typing_extensions import override
 
 from counter.minute import Minute
 from counter.monitoring.health import redis_problems
+from counter.redis import clock
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
 from counter.sinks.redis.group_commit import GroupCommit
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
 from counter.store.claim import Claim, count_claims
-from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
 from counter.store.offsets import Progress

@@ -24,7 +24,7 @@ django.setup()
 from counter.counters import counters  # noqa: E402
 from counter.minute import Minute  # noqa: E402
 from counter.mode import is_event_mode  # noqa: E402
-from counter.store.clients import connect  # noqa: E402  (needs Django's settings)
+from counter.redis.clients import connect  # noqa: E402  (needs Django's settings)
 from project.celery import app  # noqa: E402
 from tests.soak.nemesis import Nemesis  # noqa: E402
 from tests.soak.recount import audit_all  # noqa: E402

@@ -3,8 +3,8 @@
 import redis
 
 from counter.minute import Minute
+from counter.redis import clock
 from counter.sinks.kafka.sync_producer import SyncProducer
-from counter.store import clock
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.offsets import Progress

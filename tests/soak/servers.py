@@ -11,7 +11,7 @@ from typing import Protocol
 from django.test import override_settings
 from django.utils.functional import cached_property
 
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port

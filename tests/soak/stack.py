@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from counter.mode import is_event_mode
-from counter.store.clients import connect_for_console, connect_to_broker
+from counter.redis.clients import connect_for_console, connect_to_broker
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH

@@ -10,10 +10,11 @@ from django.test import override_settings
 
 from counter.ids import Id
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, rebucketing
-from counter.store.clients import connect_for_accept
+from counter.store import rebucketing
 from counter.store.counts import CountStore
 from counter.store.rebucketing import misfit, spread_over
 from tasks.publishing import steps

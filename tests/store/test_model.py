@@ -17,10 +17,11 @@ from redis.exceptions import ResponseError
 
 from counter.ids import Id
 from counter.minute import EPOCH, Minute
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.sinks.outcome import Accepted
 from counter.sinks.redis.write import SCRIPT, Batch, Writer
-from counter.store import clock, counts, keys
-from counter.store.clients import connect
+from counter.store import counts, keys
 from counter.store.counts import CountStore, Stats
 
 WRITERS = st.integers(0, 2)

@@ -7,10 +7,11 @@ import redis
 from django.test import override_settings
 
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.outcome import Unavailable
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock, keys, opening
-from counter.store.clients import connect_for_accept
+from counter.store import keys, opening
 from counter.store.counts import CountStore
 from counter.store.keys import Garbled
 from counter.store.opening import NotOpened, open_counter

@@ -3,8 +3,8 @@ import redis
 from django.test import override_settings
 
 from counter.minute import Minute
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.pending import PendingMinutes, State

@@ -5,7 +5,8 @@ import redis
 from django.test import override_settings
 
 from counter.minute import Minute
-from counter.store import clock, keys
+from counter.redis import clock
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.opening import open_counter
 from counter.store.sealing import seal_everywhere

@@ -7,9 +7,9 @@ from confluent_kafka import Producer
 from django.conf import settings
 
 from counter.minute import Minute
+from counter.redis import clock
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store import clock
-from counter.store.clients import connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from tasks.kafka.topics import UNIQUE_COUNTS

@@ -23,8 +23,8 @@ from counter.ids import Id
 from counter.kafka.client import REQUESTS, client_config
 from counter.kafka.requests import TRUSTED_TIMES, event, marker
 from counter.minute import Minute
+from counter.redis.clients import connect
 from counter.store.claim import Claim
-from counter.store.clients import connect
 from counter.store.keys import WHOLE
 from counter.store.offsets import Position, Progress
 from counter.store.registry import registered

@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 import redis
 
 from counter.ids import Id
+from counter.redis.clients import connect
 from counter.sinks.contract import CallSink
 from counter.sinks.outcome import Accepted
-from counter.store.clients import connect
 from counter.store.counts import CountStore, Stats
 from counter.store.offsets import Progress
 from tests.support.processes import ServerProcess

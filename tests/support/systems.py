@@ -14,8 +14,8 @@ from django.test import override_settings
 
 from counter.ids import Id
 from counter.minute import Minute
+from counter.redis.clients import connect, connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.clients import connect, connect_for_accept
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port

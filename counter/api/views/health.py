@@ -25,7 +25,7 @@ from counter.monitoring.health import (
     redis_problems,
     sink_problems,
 )
-from counter.store.clients import connect_for_health
+from counter.redis.clients import connect_for_health
 from counter.version import VERSION
 
 ACCEPTING = "accepting"

@@ -18,7 +18,7 @@ from counter.api.schema import reading
 from counter.api.serializers import PendingBody, PublishedBody
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store.clients import connect_for_console
+from counter.redis.clients import connect_for_console
 from counter.store.pending import PendingMinutes
 
 DAY_SECONDS = 24 * 60 * 60

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.management.table import table
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.pending import MAX_PAGE, Pending, PendingMinutes
 

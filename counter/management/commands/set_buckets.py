@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from typing_extensions import override
 
 from counter.management.report import ReportCommand
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.rebucketing import EventsAreCounted, spread_over
 
 

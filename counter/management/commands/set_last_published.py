@@ -8,8 +8,8 @@ from typing_extensions import override
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
-from counter.store import clock
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from counter.counters import as_field
 from counter.management.report import ReportCommand
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.orphans import Orphan, Orphans
 
 

@@ -10,15 +10,15 @@ from hiredis import pack_command
 from redis.asyncio import Connection
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
+from counter.redis.clients import ACCEPT_TIMEOUT_SECONDS
+from counter.redis.replication import unreplicated
+from counter.redis.replies import REPEATABLE
 from counter.sinks.outcome import Done, Parts
 from counter.sinks.redis.connections import Connections
 from counter.sinks.redis.delivery import Command, Delivery, Need
 from counter.sinks.redis.opening import open_counters
 from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
-from counter.store.clients import ACCEPT_TIMEOUT_SECONDS
 from counter.store.keys import Bucket
-from counter.store.replication import unreplicated
-from counter.store.replies import REPEATABLE
 from counter.telemetry import tracing
 
 logger = structlog.get_logger(__name__)

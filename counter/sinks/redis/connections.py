@@ -10,9 +10,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
-from counter.store.clients import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster, tls_options
+from counter.redis.clients import ACCEPT_TIMEOUT_SECONDS, cluster_nodes, is_cluster, tls_options
+from counter.redis.sentinel import async_pool, is_sentinel
 from counter.store.keys import Bucket
-from counter.store.sentinel import async_pool, is_sentinel
 
 
 class Connections(Protocol):

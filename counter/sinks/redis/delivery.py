@@ -14,10 +14,10 @@ from typing import Any
 from django.conf import settings
 from redis.exceptions import NoScriptError
 
+from counter.redis.replication import unreplicated
+from counter.redis.replies import HANG_UP, REPEATABLE
 from counter.sinks.outcome import DEADLINE_SECONDS, Accepted, Away, Done, Parts, Unavailable
 from counter.sinks.redis.write import HOLD_MILLISECONDS, SCRIPT, Writer, is_unopened
-from counter.store.replication import unreplicated
-from counter.store.replies import HANG_UP, REPEATABLE
 from counter.telemetry import metrics, rejections
 from counter.telemetry.outages import CURRENT
 

@@ -2,8 +2,8 @@
 
 from redis.exceptions import RedisError
 
+from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.delivery import Delivery
-from counter.store.clients import connect_for_accept
 from counter.store.opening import NotOpened, open_counter
 
 

@@ -13,13 +13,13 @@ from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT, counters
 from counter.ids import Id
+from counter.redis.clients import master_of, refresh
 from counter.sinks.outcome import Accepted, Done, Parts, Unavailable
 from counter.sinks.places import Places
 from counter.sinks.redis.delivery import Command, Delivery, Need
 from counter.sinks.redis.opening import open_counters
 from counter.sinks.redis.write import PAUSE_SECONDS, SCRIPT, Writer
 from counter.store import keys
-from counter.store.clients import master_of, refresh
 from counter.telemetry import tracing
 
 logger = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from typing_extensions import override
 
 from counter.monitoring.exposition import serve
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from tasks.events.consolidator import Consolidator
 
 

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from counter.kafka.client import client_config
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from tasks.errors import KafkaAway
 from tasks.kafka.shape import look
 from tasks.kafka.topics import create_topics

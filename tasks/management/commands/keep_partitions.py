@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from counter.kafka.client import prefixed
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.publishing_state import PublishingState
 from tasks.errors import PublishingError
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS

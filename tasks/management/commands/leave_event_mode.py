@@ -10,7 +10,7 @@ from typing_extensions import override
 from counter.kafka.client import REQUESTS, client_config, prefixed
 from counter.management.confirmation import add_yes, confirm
 from counter.mode import is_event_mode
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.offsets import Progress, counted_to, forget_events
 from tasks.errors import PublishingError
 from tasks.events.minute_reader import read_ends

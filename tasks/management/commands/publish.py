@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from counter.management.words import minutes_of
-from counter.store.clients import connect
+from counter.redis.clients import connect
 from counter.store.pending import PendingMinutes, State
 from tasks.errors import Halt, TryLater
 from tasks.publishing.flush import Flush

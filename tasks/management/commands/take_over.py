@@ -11,8 +11,9 @@ from counter.counters import qualified
 from counter.management.confirmation import add_yes, confirm
 from counter.management.report import ReportCommand
 from counter.minute import Minute
-from counter.store import clock, keys
-from counter.store.clients import connect
+from counter.redis import clock
+from counter.redis.clients import connect
+from counter.store import keys
 from counter.store.counts import CountStore
 from counter.store.late import are_spread, carry
 from counter.store.publishing_state import PublishingState

@@ -8,7 +8,7 @@ import redis
 from celery import current_app
 from kombu import Connection
 
-from counter.store.clients import PAGE_TIMEOUT_SECONDS, connect_to_broker
+from counter.redis.clients import PAGE_TIMEOUT_SECONDS, connect_to_broker
 
 
 @cache
@@ -24,3 +24,12 @@ def quick_connection() -> Iterator[Connection]:
     limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PAGE_TIMEOUT_SECONDS)
     with current_app.connection_for_write(transport_options=limits) as connection:
         yield connection
+
+
+def send(task: str, *args: str, expires: float | None = None) -> None:
+    """Have a worker do the task of that name, if it begins within `expires` seconds.
+
+    Tries once. Raises RedisError or OperationalError, within a second.
+    """
+    with quick_connection() as connection:
+        current_app.send_task(task, args=args, connection=connection, expires=expires, retry=False)

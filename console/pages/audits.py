@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from celery import current_app
 from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
@@ -14,11 +13,12 @@ from django.urls import reverse
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from console.actions import log_action
+from console.accounts.actions import log_action
+from console.accounts.operators import is_operator
 from console.level import Level
 from counter.models import PublishedMinute
+from counter.redis.broker import broker, send
 from counter.store.audit_log import LOCK_SECONDS, AuditLog, AuditRun
-from counter.store.broker import broker, quick_connection
 from counter.task_names import AUDIT
 
 EXPIRES_SECONDS = 60
@@ -39,10 +39,7 @@ def ask(minute: str) -> str:
     """Send the task; what speaks against it, or nothing. Raises OperationalError or RedisError."""
     if other := AuditLog(broker()).under_way():
         return f"The minute {other} is being counted again: one at a time."
-    with quick_connection() as connection:
-        current_app.send_task(
-            AUDIT, args=[minute], connection=connection, expires=EXPIRES_SECONDS, retry=False
-        )
+    send(AUDIT, minute, expires=EXPIRES_SECONDS)
     return ""
 
 
@@ -68,7 +65,7 @@ def audit_view(request: HttpRequest, row: PublishedMinute) -> HttpResponse:
     page = reverse("admin:counter_publishedminute_change", args=[quote(row.key)])
     if request.method != "POST":
         return render(request, "console/audit.html", part(request, row))
-    if not _may_ask(request):
+    if not is_operator(request):
         raise PermissionDenied
     try:
         if problem := ask(row.minute):
@@ -83,12 +80,8 @@ def audit_view(request: HttpRequest, row: PublishedMinute) -> HttpResponse:
 
 def part(request: HttpRequest, row: PublishedMinute) -> dict[str, Any]:
     """What its template shows."""
-    context = {"row": row, "may_audit": _may_ask(request)}
+    context = {"row": row, "may_audit": is_operator(request)}
     try:
         return context | {"audit": state(row.minute)}
     except RedisError as error:
         return context | {"problem": f"The broker does not answer: {error}"}
-
-
-def _may_ask(request: HttpRequest) -> bool:
-    return request.user.has_perm("counter.flush_pendingminute")

@@ -19,14 +19,14 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from typing_extensions import override
 
-from console.audits import audit_view, part
-from console.calendar import CalendarQuerySet
-from console.charts import SPANS, Window, chart
 from console.chosen import chosen
-from console.export import lines
-from console.filters import RangeFilter, TrafficFilter, TroubleFilter
 from console.odd_queries import ODD, without_query
-from console.published import page, top_of_slice
+from console.pages.audits import audit_view, part
+from console.pages.calendar import CalendarQuerySet
+from console.pages.charts import SPANS, Window, chart
+from console.pages.export import lines
+from console.pages.filters import RangeFilter, TrafficFilter, TroubleFilter
+from console.pages.published import page, top_of_slice
 from console.read_only import ReadOnlyAdmin
 from console.times import clock
 from counter.models import PublishedMinute

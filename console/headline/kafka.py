@@ -10,12 +10,12 @@ from django.conf import settings
 from django.core.cache import cache as memory
 from redis import Redis
 
+from console.headline.verdict import Section, Verdict
 from console.level import Level
 from console.times import clock as time_of_day
-from console.verdict import Section, Verdict
 from counter.kafka.client import client_config
 from counter.mode import is_event_mode
-from counter.store import clock
+from counter.redis import clock
 from counter.store.offsets import Progress
 from tasks.errors import KafkaAway
 from tasks.events.backlog import Backlog, backlog
@@ -41,7 +41,7 @@ def verdicts(redis: Redis) -> list[Verdict]:
 
     Raises RedisError.
     """
-    key = f"console.kafka.{settings.ACCEPT_SINK}"
+    key = f"console.headline.kafka.{settings.ACCEPT_SINK}"
     found: list[Verdict] | None = memory.get(key)
     if found is None:
         found = list(_verdicts(redis))

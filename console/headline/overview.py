@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError, ResponseError
 
-from console import calls, kafka
 from console.client import client
-from console.flushing import Outcome, follow
+from console.headline import calls, kafka
+from console.headline.flushing import Outcome, follow
+from console.headline.verdict import Section, Verdict
 from console.level import Level
 from console.query import number
-from console.verdict import Section, Verdict
 from counter.counters import DEFAULT, counters
 from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
-from counter.store import clock
+from counter.redis import clock
 from counter.store.counts import CountStore, Stats
 from counter.store.pending import Pending, PendingMinutes, State
 from counter.store.publishing_state import PublishingState

@@ -8,9 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.http import QueryDict
 
-from console.search import search
+from console.pages.search import search
+from console.pages.top import TOP
 from console.times import clock
-from console.top import TOP
 from counter.kafka.client import prefixed
 from counter.minute import Minute
 from counter.mode import is_event_mode

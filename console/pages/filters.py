@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 
-from console.overview import OVERDUE_SECONDS
+from console.headline.overview import OVERDUE_SECONDS
 from counter.models import PublishedMinute
 
 Minutes = QuerySet[PublishedMinute]

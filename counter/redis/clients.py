@@ -14,7 +14,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
-from counter.store import sentinel
+from counter.redis import sentinel
 
 CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 """Of a url that names some nodes of a Redis Cluster, with commas between them; the other is for TLS."""

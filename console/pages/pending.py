@@ -16,16 +16,17 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from console import flushing, overview
-from console.actions import log_action
-from console.callbacks import callbacks_view
+from console.accounts.actions import log_action
+from console.accounts.operators import is_operator
 from console.chosen import chosen
 from console.client import client
-from console.measures import measures
+from console.headline import flushing, overview
+from console.pages.callbacks import callbacks_view
+from console.pages.measures import measures
+from console.pages.search import search
+from console.pages.top import top_of_slice
 from console.panels import registry
 from console.query import number
-from console.search import search
-from console.top import top_of_slice
 from counter.counters import qualified
 from counter.minute import Minute
 from counter.models import PublishedMinute
@@ -39,10 +40,6 @@ View = Callable[..., HttpResponse]
 
 class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no generics when it runs
     """To see, and for operators to flush; there is nothing to add, change or delete."""
-
-    def has_flush_permission(self, request: HttpRequest) -> bool:
-        """Whether this user is an operator."""
-        return request.user.has_perm("counter.flush_pendingminute")
 
     @override
     def get_urls(self) -> list[URLPattern]:
@@ -68,7 +65,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
         return self.admin_site.admin_view(checked)
 
     def _callbacks(self, request: HttpRequest) -> HttpResponse:
-        return callbacks_view(self.admin_site, self.has_flush_permission, request)
+        return callbacks_view(self.admin_site, request)
 
     def list_view(self, request: HttpRequest) -> HttpResponse:
         """The list is on the first page."""
@@ -93,7 +90,7 @@ class PendingMinuteAdmin(ModelAdmin):  # type: ignore[type-arg]  # Django has no
 
     def flush_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for a flush, note who did, and go to the first page, which follows it."""
-        if request.method != "POST" or not self.has_flush_permission(request):
+        if request.method != "POST" or not is_operator(request):
             raise PermissionDenied
         try:
             minute = flushing.ask(client())

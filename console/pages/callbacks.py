@@ -1,6 +1,5 @@
 """The page of the callbacks that failed: why, and a way to send them again."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,22 +9,22 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from console.actions import log_action
+from console.accounts.actions import log_action
+from console.accounts.operators import is_operator
 from console.panels.registry import AWAY
 from console.times import clock
 from counter.accepting.callback_queue import send_callback
-from counter.store.broker import broker, quick_connection
+from counter.redis.broker import broker, quick_connection
 from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.task_names import host_of
 
-Permission = Callable[[HttpRequest], bool]
 PAGE = "admin:failed_callbacks"
 
 
-def callbacks_view(site: AdminSite, may_send: Permission, request: HttpRequest) -> HttpResponse:
-    """The list; a POST with an `id`, or with `all`, sends again, for those who `may_send`."""
+def callbacks_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """The list; a POST with an `id`, or with `all`, sends again, for operators."""
     if request.method == "POST":
-        if not may_send(request):
+        if not is_operator(request):
             raise PermissionDenied
         _send(request)
         return redirect(PAGE)
@@ -34,7 +33,7 @@ def callbacks_view(site: AdminSite, may_send: Permission, request: HttpRequest) 
         context["rows"] = [_row(failed) for failed in FailedCallbacks(broker()).all()]
     except AWAY as error:
         context["problem"] = f"The broker does not answer: {error}"
-    return render(request, "console/callbacks.html", context | {"may_send": may_send(request)})
+    return render(request, "console/callbacks.html", context | {"may_send": is_operator(request)})
 
 
 def _row(failed: FailedCallback) -> dict[str, Any]:

@@ -4,14 +4,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from celery import current_app
 from redis import Redis
 
 from console.level import Level
 from console.query import number
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store.broker import quick_connection
+from counter.redis.broker import send
 from counter.store.counts import CountStore
 from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState
@@ -36,8 +35,7 @@ def ask(redis: Redis) -> Minute:
     """
     store = CountStore.known(redis)
     last = store.present() - 1
-    with quick_connection() as connection:
-        current_app.send_task(FLUSH, connection=connection, retry=False)
+    send(FLUSH)
     return last
 
 

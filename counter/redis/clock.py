@@ -2,7 +2,7 @@
 
 import redis
 
-from counter.store.clients import masters
+from counter.redis.clients import masters
 
 
 def of_nodes(client: redis.Redis) -> list[float]:

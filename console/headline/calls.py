@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import redis
 
+from console.headline.verdict import Section, Verdict
 from console.level import Level
-from console.verdict import Section, Verdict
 from counter.mode import is_event_mode
 from counter.monitoring.health import dangers, refusals
 from counter.telemetry.outages import CURRENT
