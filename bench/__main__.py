@@ -40,7 +40,7 @@ def main() -> None:
             results.endurance = endurance.measure(LAG_SECONDS, LOAD_SECONDS)
     except Missing as missing:
         sys.exit(str(missing))
-    print(report.table(results))
+    print(report.text(results))
     if not quick:
         report.save(results)
 

@@ -1,7 +1,7 @@
 """What was measured, as one table and as JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
@@ -11,6 +11,7 @@ from bench.figures import Figure
 from bench.growth import Drained, Flushed
 from bench.idle import Idle
 from bench.latency import Attacks
+from bench.markdown import table
 from bench.throughput import Runs
 
 
@@ -28,40 +29,34 @@ class Results:
     endurance: Endurance | None = None
 
 
-def table(results: Results) -> str:
+def text(results: Results) -> str:
     """Markdown: the contenders, then each figure beside what it should reach."""
     tables = [
-        _table(("contender", "a second", "least", "most", "web, µs", "Redis, µs"), _contenders(results.runs)),
-        _table(("figure", "measured", "spread", "reach"), _figures(results)),
-        _table(
+        table(("contender", "a second", "least", "most", "web, µs", "Redis, µs"), _contenders(results.runs)),
+        table(("figure", "measured", "spread", "reach"), _figures(results)),
+        table(
             ("calls at a constant rate", "attacks", "a second", "`ok` a second", "p50 ms", "p99 ms", "worst"),
             _attacks(results.attacks),
         ),
-        _table(("on", ""), results.machine.items()),
+        table(("on", ""), results.machine.items()),
     ]
     note = (
         "µs: of processor time, for a call, or for an id of a batch. Of several attacks the median is shown."
     )
-    return "\n".join([*tables, note]) + "\n"
+    return "\n\n".join([*tables, note]) + "\n"
 
 
 def save(results: Results) -> None:
     """Into docs/bench, with plots."""
     plots.DOCS.mkdir(parents=True, exist_ok=True)
     (plots.DOCS / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
-    (plots.DOCS / "results.md").write_text("# One run of `make bench`\n\n" + table(results))
+    (plots.DOCS / "results.md").write_text("# One run of `make bench`\n\n" + text(results))
     plots.plot_connections(results.connections)
     plots.plot_flushes(results.flushes)
     if results.drained:
         plots.plot_drain(results.drained)
     if results.endurance:
         plots.plot_web(results.endurance.megabytes)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The first column is words, the others are figures."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _contenders(runs: Runs) -> Iterator[Sequence[str]]:

@@ -8,9 +8,10 @@ from math import ceil, floor, log10
 import pygal
 
 from bench.plots import DOCS, LOOK
+from bench.scaling.costs import costs, cpu, middle
 from bench.scaling.measure import BASE, FOUR, FOUR_BUCKETS, MANY_BUCKETS, ONE, ONE_NODE, THREE_NODES, Results
 from bench.scaling.shapes import Shape
-from bench.scaling.tables import costs, cpu, middle, text
+from bench.scaling.tables import text
 
 AXES = {
     "buckets": ({1: BASE, 4: FOUR_BUCKETS, 16: MANY_BUCKETS}, "two web processes, one Valkey"),

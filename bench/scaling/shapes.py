@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import redis
@@ -15,10 +14,10 @@ from bench.contenders import tally
 from bench.machine import ROOT
 from bench.servers import answers, process, wait
 from bench.usage import Meter
+from embedded.cluster import Node, introduce
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 
-SLOTS = 16384
 DIRECTIVES = {"auto-aof-rewrite-percentage": "0"}
 """A rewrite would fall on one contender and not on another."""
 
@@ -104,20 +103,13 @@ def _url(shape: Shape, valkeys: Sequence[Valkey]) -> str:
 
 def _form(clients: Sequence[redis.Redis], ports: Sequence[int]) -> None:
     """Masters alone, each with its part of the slots."""
-    bounds = [SLOTS * n // len(clients) for n in range(len(clients) + 1)]
-    for epoch, (client, (begin, end)) in enumerate(zip(clients, pairwise(bounds), strict=True), 1):
-        _cluster(client, "ADDSLOTSRANGE", begin, end - 1)
-        _cluster(client, "SET-CONFIG-EPOCH", epoch)
-    bus = str(clients[0].config_get("cluster-port")["cluster-port"])
-    for client in clients[1:]:
-        _cluster(client, "MEET", "127.0.0.1", ports[0], bus)
-    known, ok = f"cluster_known_nodes:{len(clients)}", "cluster_state:ok"
+    nodes = [
+        Node(client, port, int(str(client.config_get("cluster-port")["cluster-port"])))
+        for client, port in zip(clients, ports, strict=True)
+    ]
+    introduce(nodes, masters=len(nodes))
+    known, ok = f"cluster_known_nodes:{len(nodes)}", "cluster_state:ok"
     wait(
-        lambda: all(known in info and ok in info for info in (_cluster(c, "INFO") for c in clients)),
+        lambda: all(known in info and ok in info for info in (node.ask("INFO") for node in nodes)),
         "the cluster is whole",
     )
-
-
-def _cluster(client: redis.Redis, *command: str | int) -> str:
-    answer = client.execute_command("CLUSTER", *command)  # type: ignore[no-untyped-call]
-    return answer.decode() if isinstance(answer, bytes) else str(answer)

@@ -1,11 +1,13 @@
 """What was measured and what follows from it: one page of tables."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
-from typing import TypeVar
 
 from bench.load import CONNECTIONS
-from bench.scaling.capacity import DISTINCT, MINUTES_KEPT, UTILISATION, Costs, Needs, fit, needs
+from bench.markdown import table
+from bench.scaling.capacity import DISTINCT, MINUTES_KEPT, UTILISATION
+from bench.scaling.costs import costs, cpu, middle
+from bench.scaling.forecast import capacity, cost_rows
 from bench.scaling.measure import (
     BASE,
     CROWD,
@@ -23,8 +25,6 @@ from bench.scaling.measure import (
 )
 from bench.scaling.shapes import Shape
 
-T = TypeVar("T")
-RATES = (10_000, 1_000_000, 10_000_000)
 SATURATED = 0.85
 """Of a core: a thread that has so much of one can't do much more."""
 
@@ -43,60 +43,32 @@ def text(results: Results) -> str:
             "",
             "## Under full load",
             "",
-            *_table(_SHAPES, shapes),
+            table(_SHAPES, shapes),
             "",
-            *_table(("figure", "measured", "spread", "reach"), _figures(results)),
+            table(("figure", "measured", "spread", "reach"), _figures(results)),
             "",
             "## What is full first",
             "",
-            *_table(_FULL, _saturation(results)),
+            table(_FULL, _saturation(results)),
             "",
             "## A minute on its way to Kafka",
             "",
-            *_table(_FLUSHES, (_flush(buckets, of) for buckets, of in results.flushes.items())),
+            table(_FLUSHES, (_flush(buckets, of) for buckets, of in results.flushes.items())),
             "",
             "## What so many calls a second need",
             "",
             f"With every core {UTILISATION:.0%} busy, {DISTINCT:.0%} of a minute's calls with an id of their"
             f" own, {MINUTES_KEPT} minutes kept, three replicas of each record.",
             "",
-            *capacity(costs(results)),
+            capacity(costs(results)),
             "",
             "From these costs:",
             "",
-            *_table(("cost", "measured"), _costs(costs(results))),
+            table(("cost", "measured"), cost_rows(costs(results))),
             "",
-            *_table(("on", ""), results.machine.items()),
+            table(("on", ""), results.machine.items()),
             "",
         ]
-    )
-
-
-def costs(results: Results) -> Costs:
-    """Of calls over a cluster of three nodes, which cost most; of ids in sixteen buckets."""
-    three, flushes = results.rounds[THREE_NODES], results.flushes[MANY]
-    points = [
-        (
-            middle(of, lambda r: r.scripts),
-            middle(of, lambda r: r.calls),
-            middle(of, lambda r: r.node_cpu),
-        )
-        for of in (*results.rounds.values(), *([one] for one in results.batches.values()))
-    ]
-    script, call = fit(points)
-    return Costs(
-        web_call=middle(three, lambda r: r.web_cpu / r.calls),
-        web_thread_call=middle(three, lambda r: r.web_busiest * THREE_NODES.webs / r.calls),
-        node_script=script,
-        node_call=call,
-        batch_seconds=middle(results.rounds[BASE], lambda r: BASE.webs * r.seconds / r.scripts),
-        worker_id=middle(flushes, lambda f: f.worker_cpu / f.ids),
-        flush_id=middle(flushes, lambda f: f.seconds / f.ids),
-        broker_id=middle(flushes, lambda f: f.broker_cpu / f.ids),
-        redis_id_bytes=middle(flushes, lambda f: f.redis_bytes / f.ids),
-        kafka_id_bytes=middle(flushes, lambda f: f.broker_bytes / f.ids),
-        redis_call_bytes=middle(three, lambda r: r.redis_bytes / r.calls),
-        http_call_bytes=results.http_bytes,
     )
 
 
@@ -210,70 +182,3 @@ def _flush(buckets: int, of: Sequence[Flushed]) -> tuple[str, ...]:
         *(f"{second:.2f}" for second in (median(seconds), min(seconds), max(seconds))),
         *(f"{middle(of, figure):.{digits}f}" for figure, digits in figures),
     )
-
-
-def capacity(of: Costs) -> Iterator[str]:
-    """The table of what each part needs, at each of the rates."""
-    routed = {rate: needs(rate, of, routed=True) for rate in RATES}
-    rows: tuple[tuple[str, Callable[[Needs], str]], ...] = (
-        ("web processes", lambda n: f"{n.web_processes:,}"),
-        ("… cores for them", lambda n: f"{n.web_cores:,}"),
-        ("Redis nodes, a core each, beside replicas", lambda n: f"{n.redis_nodes:,}"),
-        ("… if each web process got calls of few buckets", lambda n: f"{routed[n.rate].redis_nodes:,}"),
-        ("… buckets", lambda n: f"{n.buckets:,}"),
-        ("… calls a script", lambda n: f"{n.calls_a_script:.1f}"),
-        ("… memory of all nodes together", lambda n: f"{n.redis_bytes / 1e9:,.1f} GB"),
-        ("Kafka brokers of four cores", lambda n: f"{n.brokers:,}"),
-        ("seconds to publish a minute", lambda n: f"{n.flush_seconds:,.1f}{_late(n)}"),
-        ("between callers and web", lambda n: _bits(n.http_bits)),
-        ("between web and Redis", lambda n: _bits(n.redis_bits)),
-        ("to Kafka, replicas too", lambda n: _bits(n.kafka_bits)),
-    )
-    needed = [needs(rate, of) for rate in RATES]
-    head = ("", *(f"{rate:,} calls/s" for rate in RATES))
-    return _table(head, ((name, *(show(of) for of in needed)) for name, show in rows))
-
-
-def _late(of: Needs) -> str:
-    return " (**too long**)" if of.flush_seconds > 60 else ""  # noqa: PLR2004  a minute has so many
-
-
-def _bits(bits: float) -> str:
-    return f"{bits / 1e9:,.2f} Gbit/s"
-
-
-def _costs(of: Costs) -> Iterator[tuple[str, str]]:
-    for name, seconds in (
-        ("a call, of a web process", of.web_call),
-        ("… of its busiest thread alone", of.web_thread_call),
-        ("a script, of a node", of.node_script),
-        ("… and a call in it", of.node_call),
-        ("an id of a minute, of the worker that publishes it", of.worker_id),
-        ("… on the clock, from the first read to the last delete", of.flush_id),
-        ("… of a Kafka broker", of.broker_id),
-        ("from one batch of a web process to its next", of.batch_seconds),
-    ):
-        yield name, f"{1e6 * seconds:,.2f} µs"
-    for name, count in (
-        ("an id of a minute in Redis", of.redis_id_bytes),
-        ("… in Kafka", of.kafka_id_bytes),
-        ("a call between web and Redis", of.redis_call_bytes),
-        ("… between its caller and web", of.http_call_bytes),
-    ):
-        yield name, f"{count:.0f} bytes"
-
-
-def cpu(of: Round) -> float:
-    """Seconds of processor time for a call, over all of Tally's processes and Redis's."""
-    return (of.web_cpu + of.node_cpu) / of.calls
-
-
-def middle(of: Sequence[T], figure: Callable[[T], float]) -> float:
-    """The median of a figure."""
-    return median(figure(one) for one in of)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"| --- |{' ---: |' * (len(head) - 1)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)

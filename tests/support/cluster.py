@@ -13,13 +13,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from embedded.cluster import Node, introduce
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.proxy import Proxy, proxy_to
 
 MASTERS = 3
-SLOTS = 16384
 NODE_TIMEOUT_MS = 1500
 DIRECTIVES = {
     "cluster-enabled": "yes",
@@ -61,6 +61,9 @@ class ValkeyCluster:
         self._ways = ways
         once = Retry(NoBackoff(), 0)
         self.clients = {port: redis.Redis(port=port, socket_timeout=1, retry=once) for port in nodes}
+        self._nodes = {
+            port: Node(client, ways[port].port, ways[port].bus_port) for port, client in self.clients.items()
+        }
 
     @property
     def url(self) -> str:
@@ -68,26 +71,19 @@ class ValkeyCluster:
 
     def form(self) -> None:
         """Masters with their slots, and a replica for each."""
-        first, *others = self.clients
-        masters = list(self.clients)[:MASTERS]
-        for number, port in enumerate(masters):
-            begin, end = (SLOTS * n // MASTERS for n in (number, number + 1))
-            self.ask(port, "ADDSLOTSRANGE", begin, end - 1)
-        for epoch, port in enumerate(self.clients, 1):
-            self.ask(port, "SET-CONFIG-EPOCH", epoch)
-        for port in others:
-            self.ask(port, "MEET", "127.0.0.1", self._ways[first].port, self._ways[first].bus_port)
+        introduce(list(self._nodes.values()), MASTERS)
         wait_until(
             lambda: all(len(self.ask(port, "NODES").splitlines()) == len(self.nodes) for port in self.nodes),
             "they met",
         )
-        for master, replica in zip(masters, list(self.clients)[MASTERS:], strict=True):
+        ports = list(self.nodes)
+        for master, replica in zip(ports[:MASTERS], ports[MASTERS:], strict=True):
             self.ask(replica, "REPLICATE", self.ask(master, "MYID"))
         wait_until(self.is_whole, "the cluster is whole")
 
     def ask(self, port: int, *command: str | int) -> str:
         """What a node says to a CLUSTER command."""
-        return _ask(self.clients[port], "CLUSTER", *command)
+        return self._nodes[port].ask(*command)
 
     def masters(self) -> list[int]:
         """Ports of the masters that are up."""
@@ -171,10 +167,6 @@ class ValkeyCluster:
             info = self.clients[port].info("replication")
             return bool(info["connected_slaves"] and info["slave0"]["state"] == "online")
         return False
-
-
-def _ask(client: redis.Redis, *command: str | int) -> str:
-    return bytes(client.execute_command(*command)).decode()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
