@@ -5,7 +5,7 @@ PY := $(CURDIR)/.venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help run demo test faults recipes soak mutants check format bench scaling screenshots site fuzz secrets audit sbom wheel chart lock clean
+.PHONY: help run demo test faults recipes soak mutants check format bench scaling compare screenshots site fuzz secrets audit sbom wheel chart lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +50,9 @@ bench: .venv/dev ## measure
 
 scaling: .venv/dev ## measure what a call costs over buckets, nodes and web processes, and what more of them need
 	@$(PY) -m bench.scaling
+
+compare: .venv/dev ## count the same events with Tally and with other engines: make compare EVENTS=10000000
+	@$(PY) -m bench.compare $(EVENTS)
 
 screenshots: .venv/dev ## take the pictures in docs/images again, with the system's Chromium
 	@$(PY) -m pytest tests/browser/screenshots.py

@@ -60,7 +60,7 @@ def url(valkey_process: ServerProcess) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["javascript", "go"])
+@pytest.fixture(params=["javascript", pytest.param("go", marks=pytest.mark.slow)])
 def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     if request.param == "javascript":
         (tmp_path / "caller.mjs").write_text(JAVASCRIPT)

@@ -1,0 +1,1 @@
+"""The same events through Tally and through the engines that people would use in its place."""

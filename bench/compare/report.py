@@ -1,0 +1,77 @@
+"""The comparison as tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bench.compare.measure import LATE, LIMIT_SECONDS, SILENT_SECONDS, Backlog, Killed, Live
+from bench.markdown import table
+
+
+@dataclass
+class Results:
+    """All of one run."""
+
+    machine: dict[str, str]
+    events: int
+    backlogs: dict[int, dict[str, Backlog]] = field(default_factory=dict)
+    """By ids a minute, by engine"""
+    killed: dict[str, Killed] = field(default_factory=dict)
+    live: dict[str, Live] = field(default_factory=dict)
+    engines: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    """(lines that a user writes, whether it says a number once)"""
+
+
+def text(results: Results) -> str:
+    """Markdown."""
+    heads = ("a backlog of one minute", "ids", "seconds", "events/s", "CPU s", "MB", "unique, to what it is")
+    return "\n\n".join(
+        [
+            table(heads, _backlogs(results)),
+            table(("kill -9 in the middle", "seconds", "unique", "total"), _killed(results)),
+            table(
+                (
+                    "minutes of the clock",
+                    "the last minute is there",
+                    "late events in their minute",
+                    "events lost",
+                    "lines",
+                ),
+                _live(results),
+            ),
+            table(("on", ""), results.machine.items()),
+        ]
+    )
+
+
+def _backlogs(results: Results) -> Iterator[tuple[str, ...]]:
+    for ids, of in results.backlogs.items():
+        for name, one in of.items():
+            if one.counted == one.events:
+                seconds, share = f"{one.seconds:.0f}", f"{one.unique / one.expected - 1:+.2%}"
+            else:
+                seconds, share = f"over {LIMIT_SECONDS}", ""
+            rate = one.counted / one.seconds
+            exact = "exact" if one.unique == one.expected else share
+            yield name, f"{ids:,}", seconds, f"{rate:,.0f}", f"{one.cpu:.0f}", f"{one.megabytes:,.0f}", exact
+
+
+def _killed(results: Results) -> Iterator[tuple[str, ...]]:
+    for name, one in results.killed.items():
+        found, due = (one.unique, one.total), one.expected
+        yield name, f"{one.seconds:.0f}", *(_off(*pair) for pair in zip(found, due, strict=True))
+
+
+def _off(found: int, due: int) -> str:
+    return "exact" if found == due else f"{found - due:+,} of {due:,}"
+
+
+def _live(results: Results) -> Iterator[tuple[str, ...]]:
+    for name, one in results.live.items():
+        lines, closes = results.engines[name]
+        if not closes:
+            there = "so far, always; it is never said to be final"
+        elif one.last_seconds is None:
+            there = f"not after {SILENT_SECONDS} s of silence"
+        else:
+            there = f"{one.last_seconds:.1f} s after its end"
+        yield name, there, f"{one.late} of {LATE}", f"{one.lost:,}", f"{lines}"
