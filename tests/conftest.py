@@ -1,6 +1,8 @@
 import os
 from collections.abc import Iterator
+from functools import cache
 
+import httpx
 import pytest
 import redis
 from django.db import connection
@@ -16,6 +18,9 @@ from tests.support.processes import HOME, ROOT, ServerProcess, run
 from tests.support.proxy import Proxy, proxy_to, two_ways
 from tests.support.reset import empty, new_topics
 from tests.support.web import LANES, manage, serving
+
+# A client loads all certificates when it is made, which takes longer than what most of them ask for.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 LONGEST = (
     "soak/test_end_to_end.py",

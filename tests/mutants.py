@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TIMEOUT_SECONDS = 1200
+TIMEOUT_SECONDS = 1800
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """Of most, the test waits in vain for what the guard would see to."""
 FAILED = 1

@@ -15,6 +15,9 @@ from counter.minute import SECONDS, Minute
 EVENTS = "events"
 """The topic of the others: the same values and keys, with the callers' times, and without Tally's markers."""
 
+WATERMARK_SECONDS = 5
+"""More than any program's watermark is behind the last event"""
+
 Counts = dict[str, tuple[int, int]]
 """minute -> (unique, total)"""
 
@@ -69,9 +72,9 @@ class Stream:
 
 
 def next_minute() -> Minute:
-    """Wait for it to begin, and a second more for its first moments."""
+    """Wait for it to begin, and until no watermark is before it any more."""
     minute = Minute.at(time.time()) + 1
-    time.sleep(max(0.0, minute.start.timestamp() + 1 - time.time()))
+    time.sleep(max(0.0, minute.start.timestamp() + WATERMARK_SECONDS - time.time()))
     return minute
 
 
