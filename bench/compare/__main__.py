@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 from bench.compare import report
-from bench.compare.engines import engines
+from bench.compare.engines import FLINK_COUNTS, engines
 from bench.compare.measure import Backlog, Killed, Live, backlog, killed, live
 from bench.compare.stream import Stream, fill_a_minute
 from bench.load import Missing
@@ -38,7 +38,7 @@ def main(events: int) -> None:
 
 
 def _backlogs(back: Backing, events: int, ids: int) -> dict[str, Backlog]:
-    stream = Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    stream = Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"], FLINK_COUNTS)
     all = engines(back)
     say(f"{events:,} events, {min(ids, events):,} ids")
     minute = fill_a_minute(stream, events, ids)
@@ -52,7 +52,7 @@ def _backlogs(back: Backing, events: int, ids: int) -> dict[str, Backlog]:
 def _odd(
     back: Backing, events: int, seconds: dict[str, float], known: dict[str, tuple[int, bool]]
 ) -> tuple[dict[str, Killed], dict[str, Live]]:
-    stream = Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    stream = Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"], FLINK_COUNTS)
     all = engines(back)
     known.update({engine.name: (engine.lines, engine.closes) for engine in all})
     minute = fill_a_minute(stream, events, KILLED_IDS)

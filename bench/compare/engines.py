@@ -25,6 +25,7 @@ from embedded import jars
 
 PROGRAMS = Path(__file__).parent / "programs"
 QUIX = ROOT / "docs" / "examples" / "quixstreams"
+FLINK_COUNTS = "flink-counts"
 CONNECTOR = "org/apache/flink/flink-sql-connector-kafka/5.0.0-2.2/flink-sql-connector-kafka-5.0.0-2.2.jar"
 
 
@@ -71,7 +72,7 @@ def engines(back: Backing) -> list[Engine]:
                     *_python("flink", "flink.py", brokers, _connector(), folder / "flink"),
                 ]
             ],
-            lambda: InTopic(brokers, "flink-counts"),
+            lambda: InTopic(brokers, FLINK_COUNTS),
             EVENTS,
             lines=_lines(PROGRAMS / "flink.sql", PROGRAMS / "flink.py"),
             closes=True,

@@ -23,13 +23,15 @@ Counts = dict[str, tuple[int, int]]
 
 
 class Stream:
-    """To both topics, which have as many partitions."""
+    """To both topics, with as many partitions. `outputs` are topics that no engine makes itself."""
 
-    def __init__(self, brokers: str) -> None:
+    def __init__(self, brokers: str, *outputs: str) -> None:
         self._brokers: dict[str, str | int | float | bool] = {"bootstrap.servers": brokers}
         with AdminClient(self._brokers) as admin:
             partitions = len(admin.list_topics(REQUESTS, timeout=30).topics[REQUESTS].partitions)
-            admin.create_topics([NewTopic(EVENTS, partitions, 1)])[EVENTS].result()
+            new = [NewTopic(EVENTS, partitions, 1), *(NewTopic(name, 1, 1) for name in outputs)]
+            for made in admin.create_topics(new).values():
+                made.result()
         more = {"message.timeout.ms": 120_000, "queue.buffering.max.messages": 500_000}
         self._producer = Producer(producer_config() | self._brokers | more)
 

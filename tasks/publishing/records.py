@@ -17,6 +17,9 @@ from tasks.errors import BadRecord
 
 PARTITIONS_READ = "requests-partitions-read"
 TALLY = "tally"
+CLOUD_EVENT = "tally.minute.published"
+"""The type of the event that each record of `unique-counts` is, after CloudEvents"""
+
 Header = tuple[str, str | bytes | None]
 Counts = Sequence[tuple[Id, int]]
 """(id, count)"""
@@ -43,7 +46,7 @@ class UniqueCount:
     def headers(self) -> list[Header]:
         """What the value does not say."""
         read: list[Header] = [(PARTITIONS_READ, b"%d" % self.partitions)] if self.partitions else []
-        return [*read, (TALLY, self.tally.encode())] if self.tally else read
+        return [*read, (TALLY, self.tally.encode()), *self._cloud_event()] if self.tally else read
 
     @property
     def lag_seconds(self) -> float:
@@ -67,6 +70,15 @@ class UniqueCount:
                 "published_at": timestamp(self.published_at),
             }
         ).encode()
+
+    def _cloud_event(self) -> Iterator[Header]:
+        """What makes it one: binary mode of https://github.com/cloudevents/spec, Kafka binding 1.0.2."""
+        yield "content-type", b"application/json"
+        yield "ce_specversion", b"1.0"
+        yield "ce_type", CLOUD_EVENT.encode()
+        yield "ce_source", f"/tally/{self.tally}".encode()
+        yield "ce_id", self.key
+        yield "ce_time", timestamp(self.published_at).encode()
 
     @classmethod
     def read(cls, key: bytes | None, value: bytes | None, headers: Headers = None) -> Self:
