@@ -67,11 +67,19 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def valkey_process() -> Iterator[ServerProcess]:
+def valkey_server() -> Iterator[ServerProcess]:
     """The Valkey of the session. Whoever stops it starts it again."""
     process = ServerProcess(Valkey(HOME / "valkey", int(os.environ["REDIS_PORT"])))
     with run(process):
         yield process
+
+
+@pytest.fixture(scope="module")
+def valkey_process(valkey_server: ServerProcess) -> ServerProcess:
+    """The same, with nothing in it that another module has left there."""
+    with connect() as client:
+        client.flushall()
+    return valkey_server
 
 
 @pytest.fixture(scope="session")

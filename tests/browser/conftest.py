@@ -65,7 +65,7 @@ class System:
 
 
 @pytest.fixture(scope="package")
-def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Iterator[System]:
+def system(valkey_server: ServerProcess, kafka_process: ServerProcess) -> Iterator[System]:
     with connect() as client, ExitStack() as stack:
         client.flushall()
         new_topics()

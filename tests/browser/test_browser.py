@@ -222,14 +222,14 @@ def test_kafka_away_is_seen_and_its_return(page: Page, system: System, kafka_pro
     expect(panel).to_contain_text("OK")
 
 
-def test_redis_away_is_seen_and_its_return(page: Page, system: System, valkey_process: ServerProcess) -> None:
+def test_redis_away_is_seen_and_its_return(page: Page, system: System, valkey_server: ServerProcess) -> None:
     verdict = page.locator(".verdict")
-    valkey_process.kill()
+    valkey_server.kill()
     try:
         expect(verdict).to_contain_text("Redis is away")
         expect(page.get_by_role("article", name="Workers")).to_contain_text("problem")
     finally:
-        valkey_process.start()
+        valkey_server.start()
     expect(verdict).not_to_contain_text("Redis is away")
     system.accept(1)
     expect(verdict).to_contain_text("Counts flow")

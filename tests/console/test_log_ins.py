@@ -13,7 +13,7 @@ from pytest_django import Settings
 from console.accounts.log_ins import client
 from counter.accepting.accept_call import PATH
 from tests.support.processes import ServerProcess, wait_until
-from tests.support.web import serving
+from tests.support.web import manage, serving
 
 LOGIN = "/admin/login/"
 
@@ -22,6 +22,7 @@ LOGIN = "/admin/login/"
 def url(valkey_process: ServerProcess, token: str) -> Iterator[str]:
     with serving(log="log-ins.log") as url:
         yield url
+    manage("axes_reset")
 
 
 def log_in(url: str, password: str, name: str = "ada") -> httpx.Response:

@@ -32,7 +32,7 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def tally(valkey_process: ServerProcess, kafka_process: ServerProcess, faults: Faults) -> Iterator[Tally]:
+def tally(valkey_server: ServerProcess, kafka_process: ServerProcess, faults: Faults) -> Iterator[Tally]:
     """Callers and flushes of an empty Tally.
 
     It is emptied while nobody flushes: a worker comes back to what it could not do in an earlier test, and
@@ -49,7 +49,7 @@ def tally(valkey_process: ServerProcess, kafka_process: ServerProcess, faults: F
 
 @pytest.fixture(scope="package")
 def worker_process(
-    valkey_process: ServerProcess, kafka_process: ServerProcess, database: None, faults: Faults
+    valkey_server: ServerProcess, kafka_process: ServerProcess, database: None, faults: Faults
 ) -> Iterator[Worker]:
     """A worker of two children, whose points can be armed; gone before other tests use the queues."""
     worker = Worker("worker", "--concurrency=2")
