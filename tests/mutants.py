@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 TIMEOUT_SECONDS = 1800
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """Of most, the test waits in vain for what the guard would see to."""
-FAILED = 1
-"""pytest's exit status when tests failed, and not for another reason."""
+FAILED, NONE_CHOSEN = 1, 5
+"""pytest's exit status when tests failed, and not for another reason; and when there were none."""
 
 
 @dataclass(frozen=True)
@@ -1356,9 +1356,10 @@ def main() -> None:
 def expect_to_pass(tests: set[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="tally-mutant-") as folder:
         tree = copy(Path(folder))
-        if run(tree, " ".join(sorted(tests)), "-n3", "--dist=loadfile"):
-            log = (tree / "pytest.log").read_text()
-            sys.exit(f"with all guards in place they do not pass:\n{log[-5000:]}")
+        for options in (("-n3", "--dist=loadfile", "-m", "not timed"), ("-n0", "-m", "timed")):
+            if run(tree, " ".join(sorted(tests)), *options) not in (0, NONE_CHOSEN):
+                log = (tree / "pytest.log").read_text()
+                sys.exit(f"with all guards in place they do not pass:\n{log[-5000:]}")
 
 
 def row(mutant: Mutant, outcome: str) -> str:
@@ -1375,7 +1376,7 @@ def judge(mutant: Mutant) -> str:
             text = (tree / mutant.file).read_text()
             assert text.count(before) == 1, f"{mutant.guard}: {before!r} is there {text.count(before)} times"
             (tree / mutant.file).write_text(text.replace(before, after))
-        status = run(tree, mutant.test, "-n0", "-x")
+        status = run(tree, mutant.test, "-n0", "-x", "-m", "")
         return "fails" if status == FAILED else "**passes**" if status == 0 else f"can't run ({status})"
 
 
@@ -1395,7 +1396,7 @@ def tracked() -> Iterator[Path]:
 
 
 def run(tree: Path, tests: str, *options: str) -> int:
-    chosen = ["-q", "-m", "", "-p", "no:cacheprovider", *options, *tests.split()]
+    chosen = ["-q", "-p", "no:cacheprovider", *options, *tests.split()]
     with (tree / "pytest.log").open("w") as log:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *chosen],

@@ -36,7 +36,7 @@ def redis_commands(tally: Tally) -> redis.Redis:
     return tally.valkey
 
 
-@pytest.mark.parametrize("ids", [pytest.param(MILLION, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("ids", [pytest.param(MILLION, marks=[pytest.mark.slow, pytest.mark.timed]), 1])
 def test_a_minute_of_a_million_calls(tally: Tally, redis_commands: redis.Redis, ids: int) -> None:
     for start in range(0, MILLION, 1000):
         tally.accept(*(n % ids for n in range(start, start + 1000)))
