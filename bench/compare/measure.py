@@ -131,14 +131,14 @@ def backlog(engine: Engine, minute: Minute, expected: Counts) -> Backlog:
 
 
 def killed(engine: Engine, minute: Minute, expected: Counts, seconds: float) -> Killed:
-    """`seconds` is how long it takes otherwise."""
+    """`seconds` is how long it takes otherwise. What it says is final when a minute brings nothing new."""
     begin = time.monotonic()
     with told_by(engine) as told:
         with running(engine):
             time.sleep(seconds / 2)
         with running(engine):
             found, since = (0, 0), time.monotonic()
-            while time.monotonic() - since < SECONDS:
+            while time.monotonic() - since < (SECONDS if found[1] else LIMIT_SECONDS):
                 time.sleep(LOOK_SECONDS)
                 if (now := told.read().get(str(minute), (0, 0))) != found:
                     found, since = now, time.monotonic()

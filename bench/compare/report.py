@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from msgspec.json import decode, encode, format
+
 from bench.compare.measure import LATE, LIMIT_SECONDS, SILENT_SECONDS, Backlog, Killed, Live
 from bench.markdown import table
+from bench.plots import DOCS
 
 
 @dataclass
@@ -19,6 +22,16 @@ class Results:
     live: dict[str, Live] = field(default_factory=dict)
     engines: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """(lines that a user writes, whether it says a number once)"""
+
+
+def save(results: Results) -> None:
+    """Into docs/bench/compare.json."""
+    (DOCS / "compare.json").write_bytes(format(encode(results), indent=1) + b"\n")
+
+
+def saved() -> Results:
+    """Those that are there."""
+    return decode((DOCS / "compare.json").read_bytes(), type=Results)
 
 
 def text(results: Results) -> str:

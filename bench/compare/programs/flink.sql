@@ -8,7 +8,6 @@ CREATE TABLE events (
     'properties.bootstrap.servers' = '${BROKERS}',
     'properties.group.id' = 'flink',
     'scan.startup.mode' = 'earliest-offset',
-    'scan.watermark.idle-timeout' = '5 s',
     'format' = 'json'
 );
 
