@@ -52,6 +52,7 @@ def test_a_new_one_takes_the_place_of_an_old_one(clone: Path) -> None:
     assert list(clone.glob(".venv*")) == [clone / ".venv"]
 
 
+@pytest.mark.slow
 def test_whoever_only_runs_tally_gets_no_more_and_whoever_works_on_it_keeps_all(clone: Path) -> None:
     assert make(clone, "embedded").returncode == 0
     assert not has_uv(clone)

@@ -53,7 +53,7 @@ def publish(store: CountStore) -> None:
 
 
 @pytest.mark.usefixtures("kafka")
-@pytest.mark.parametrize("is_one_sentinel_away", [False, True])
+@pytest.mark.parametrize("is_one_sentinel_away", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_master_is_killed_under_load(watched: Watched, tmp_path: Path, is_one_sentinel_away: bool) -> None:
     """No acknowledged call is lost, accepting is back by itself, and so are publishing, Celery and beat."""
     env = {"REDIS_URL": watched.url, "CELERY_BROKER_URL": watched.url, "ACCEPT_REPLICAS": "1"}
