@@ -18,7 +18,7 @@ from bench.machine import ROOT
 from bench.usage import Meter
 from counter.minute import SECONDS, Minute
 
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 120
 LOOK_SECONDS = 0.5
 SILENT_SECONDS = 60
 """For which nothing comes, at the end"""
@@ -54,6 +54,8 @@ class Killed:
     unique: int
     total: int
     expected: tuple[int, int]
+    is_final: bool
+    """Whether it came to an end within LIMIT_SECONDS"""
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,15 @@ def killed(engine: Engine, minute: Minute, expected: Counts, seconds: float) -> 
         with running(engine):
             time.sleep(seconds / 2)
         with running(engine):
-            found, since = (0, 0), time.monotonic()
-            while time.monotonic() - since < (SECONDS if found[1] else LIMIT_SECONDS):
+            found = (0, 0)
+            restarted = since = time.monotonic()
+            while not (is_final := found[1] > 0 and time.monotonic() - since > SECONDS):
+                if time.monotonic() - restarted > LIMIT_SECONDS + SECONDS:
+                    break
                 time.sleep(LOOK_SECONDS)
                 if (now := told.read().get(str(minute), (0, 0))) != found:
                     found, since = now, time.monotonic()
-        return Killed(since - begin, *found, expected[str(minute)])
+        return Killed(since - begin, *found, expected[str(minute)], is_final)
 
 
 def live(all: list[Engine], stream: Stream) -> dict[str, Live]:

@@ -70,6 +70,9 @@ def _backlogs(results: Results) -> Iterator[tuple[str, ...]]:
 
 def _killed(results: Results) -> Iterator[tuple[str, ...]]:
     for name, one in results.killed.items():
+        if not one.is_final:
+            yield name, f"over {LIMIT_SECONDS}", "", ""
+            continue
         found, due = (one.unique, one.total), one.expected
         yield name, f"{one.seconds:.0f}", *(_off(*pair) for pair in zip(found, due, strict=True))
 
