@@ -6,7 +6,7 @@ import django
 
 django.setup()
 
-from tasks.publishing.published_log import PublishedLog  # noqa: E402  (needs Django's settings)
+from tasks.output.published_log import PublishedLog  # noqa: E402  (needs Django's settings)
 
 with PublishedLog() as log:
     records = [published.record for published in log.beyond(-1)]

@@ -25,9 +25,9 @@ from typing_extensions import override
 
 from counter.redis.sentinel import celery_options, is_sentinel
 from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE, OLD_CALLBACK_QUEUE
-from project import logs, traces
 from project.checking import check_settings
 from project.clock import RedisClock
+from project.telemetry import logs, traces
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -47,14 +47,14 @@ class Tally(Celery):
 
 app = Tally("tally")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-for package, module in (
-    ("tasks.publishing", "flush_task"),
-    ("tasks.publishing", "history"),
-    ("tasks.events", "markers"),
-    ("tasks.events", "audit_task"),
-    ("tasks.callbacks.webhook", "webhook"),
-):
-    app.autodiscover_tasks([package], related_name=module)
+# Not discovered: that would pass over a module that is not there. They are imported when a worker starts.
+app.conf.imports = (
+    "tasks.audits.audit_task",
+    "tasks.callbacks.webhook",
+    "tasks.events.markers",
+    "tasks.publishing.flush_task",
+    "tasks.publishing.history",
+)
 app.set_default()  # in every thread of a web process, too
 app.steps["worker"].add(DjangoStructLogInitStep)
 

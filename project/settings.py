@@ -103,7 +103,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "project.request_log.RequestLog",
+    "project.telemetry.request_log.RequestLog",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -220,9 +220,9 @@ SPECTACULAR_SETTINGS = {
 # Where the console's headline leads to, as the alerts of ops/prometheus do.
 RUNBOOK_URL = env.str("RUNBOOK_URL", default="https://github.com/example/tally/blob/main/docs/operations.md")
 
-# Logs: see project/logs.py
+# Logs: see project/telemetry/logs.py
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if DEBUG else "json")
-LOGGING_CONFIG = "project.logs.configure"
+LOGGING_CONFIG = "project.telemetry.logs.configure"
 LOGGING = {"format": LOG_FORMAT}
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True

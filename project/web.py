@@ -34,8 +34,8 @@ from counter.accepting.request_body import BodyLimit, WithoutBody  # noqa: E402
 from counter.accepting.token_guard import TokenGuard  # noqa: E402
 from counter.api.views.accept import callbacks  # noqa: E402
 from counter.sinks.factory import async_sinks  # noqa: E402
-from project import traces  # noqa: E402
 from project.checking import check_settings  # noqa: E402
+from project.telemetry import traces  # noqa: E402
 from project.workers import Workers  # noqa: E402
 
 NEW_OBJECTS = 100_000

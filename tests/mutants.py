@@ -59,7 +59,7 @@ OWNERSHIP, OWNERSHIPS = "tasks/publishing/ownership.py", "tests/publishing/test_
 HEADLINE = "tests/console/test_headline.py::test_"
 DATABASE = "tests/deployment/test_database.py::test_"
 PUBLISHER, FLUSHER, ACCEPT = (
-    "tasks/publishing/transaction.py",
+    "tasks/output/transaction.py",
     "tasks/publishing/flush.py",
     "counter/store/lua/accept.lua",
 )
@@ -804,7 +804,7 @@ MUTANTS = (
     ),
     mutant(
         "a recount that fails lets go of Kafka",
-        "tasks/events/minute_reader.py",
+        "tasks/audits/minute_reader.py",
         "tests/publishing/test_handles.py::test_what_counts_again_leaves_no_client_when_it_fails",
         (
             "    def __exit__(self, *error: object) -> None:\n        self._reader.close()",
@@ -1161,13 +1161,13 @@ MUTANTS = (
     ),
     mutant(
         "a line of a log has a bound",
-        "project/logs.py",
+        "project/telemetry/logs.py",
         "tests/monitoring/test_log_bounds.py::test_no_line_is_longer_than_its_bound",
         ("return line if len(line) <= MAX_LINE else self._cut(line)", "return line"),
     ),
     mutant(
         "a logger has so many lines a second",
-        "project/log_bounds.py",
+        "project/telemetry/log_bounds.py",
         "tests/monitoring/test_log_bounds.py::test_a_logger_has_so_many_lines_a_second_and_tells_what_it_left_out",
         ("is_room = self._lines <= self._room", "is_room = True"),
     ),

@@ -16,9 +16,9 @@ from redis.exceptions import RedisError
 from console.accounts.actions import log_action
 from console.accounts.operators import is_operator
 from console.level import Level
+from counter.journal.audit_log import LOCK_SECONDS, AuditLog, AuditRun
 from counter.models import PublishedMinute
 from counter.redis.broker import broker, send
-from counter.store.audit_log import LOCK_SECONDS, AuditLog, AuditRun
 from counter.task_names import AUDIT
 
 EXPIRES_SECONDS = 60

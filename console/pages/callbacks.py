@@ -14,8 +14,8 @@ from console.accounts.operators import is_operator
 from console.panels.registry import AWAY
 from console.times import clock
 from counter.accepting.callback_queue import send_callback
+from counter.journal.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.redis.broker import broker, quick_connection
-from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.task_names import host_of
 
 PAGE = "admin:failed_callbacks"

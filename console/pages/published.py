@@ -16,8 +16,8 @@ from counter.minute import Minute
 from counter.mode import is_event_mode
 from counter.models import PublishedMinute
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing.published_ids import PublishedIds
-from tasks.publishing.transaction import TRANSACTION_TIMEOUT_MS
+from tasks.output.published_ids import PublishedIds
+from tasks.output.transaction import TRANSACTION_TIMEOUT_MS
 
 KAFKA_SECONDS = 2.0
 """For each answer to a page"""

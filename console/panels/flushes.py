@@ -9,9 +9,9 @@ from console.client import client
 from console.level import Level
 from console.panels.registry import Fact, panel
 from console.times import ago
+from counter.journal.flush_log import FlushLog, FlushRun
 from counter.management.words import minutes_of
 from counter.minute import Minute
-from counter.store.flush_log import FlushLog, FlushRun
 
 SHOWN = 5
 

@@ -19,7 +19,7 @@ from tasks.kafka.offsets import bounds
 from tasks.kafka.shape import describe_in_use, judge
 from tasks.kafka.shape_rules import TRANSACTION_LOG, Shape
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing.published_log import PublishedLog
+from tasks.output.published_log import PublishedLog
 
 KAFKA_SECONDS = 1.0
 """For each answer: one that does not come ends the panel."""

@@ -9,8 +9,8 @@ from console.level import Level
 from console.panels.registry import AWAY, Fact, panel
 from console.times import ago
 from counter.accepting.callback_queue import UNACKNOWLEDGED
+from counter.journal.failed_callbacks import FailedCallbacks
 from counter.redis.broker import broker, quick_connection
-from counter.store.failed_callbacks import FailedCallbacks
 from counter.task_names import CALLBACK_QUEUES, FLUSH_QUEUE
 
 WORKER_SECONDS = 1.0

@@ -15,9 +15,9 @@ from kombu import Connection
 from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
+from counter.journal.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.minute import Minute
 from counter.redis.clients import connect_to_broker
-from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
 from counter.task_names import CALLBACK, CALLBACK_QUEUES, callback_queue
 from counter.telemetry import metrics
 

@@ -1,4 +1,4 @@
-"""Spans: what a trace shows of Tally's own work. Unless project/traces.py sets others, there are none."""
+"""Spans: what a trace shows of Tally's own work. Where project/telemetry sets no others, there are none."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext

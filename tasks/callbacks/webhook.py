@@ -18,13 +18,13 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
+from counter.journal.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.redis.broker import broker
 from counter.redis.clients import connect
 from counter.store import keys
 from counter.store.counts import CountStore
-from counter.store.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
 from counter.task_names import CALLBACK, host_of
 from counter.telemetry import metrics
 from counter.time_limit import AWAY, within

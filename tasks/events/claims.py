@@ -13,7 +13,7 @@ from counter.store.claim import Claim
 from counter.store.keys import Bucket, spread
 from counter.store.offsets import Position
 from tasks import metrics
-from tasks.publishing.records import UniqueCount
+from tasks.output.records import UniqueCount
 
 logger = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from tasks.errors import BadRecord, NoTopic, NotOurs, PublishingError
 from tasks.events.waiting import Waiting
+from tasks.output.published_log import PublishedLog
+from tasks.output.records import UniqueCount
 from tasks.publishing.ownership import Ownership
-from tasks.publishing.published_log import PublishedLog
-from tasks.publishing.records import UniqueCount
 
 LOOK_SECONDS = 30.0
 """Between two looks at whose the topic is."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from counter.minute import Minute
-from tasks.events.minute_reader import Advance
+from tasks.audits.minute_reader import Advance
 
 
 def add_range(parser: CommandParser) -> None:

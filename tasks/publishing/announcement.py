@@ -4,7 +4,7 @@ import structlog
 
 from counter.counters import as_field
 from tasks import metrics
-from tasks.publishing.published_log import Published
+from tasks.output.published_log import Published
 
 logger = structlog.get_logger(__name__)
 

@@ -13,8 +13,8 @@ from counter.store.keys import Garbled
 from counter.store.publishing_state import PublishingState
 from tasks.errors import BadRecord, Halt
 from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.output.published_log import PublishedLog
 from tasks.publishing.ownership import Ownership
-from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.watermark import find_watermark
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 30

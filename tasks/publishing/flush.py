@@ -21,7 +21,7 @@ anywhere is healed by running this again from 1, and nothing else decides anythi
 6d  announce   the line of the log, and the metrics, of each minute
 6e  settle     delete the keys in chunks by the index, then index, stats, pending entry
 7   unlock     let the next one in
-8   note       for people (counter/store/flush_log.py), and
+8   note       for people (counter/journal/flush_log.py), and
     history    a hint to the task that follows the topic for them (tasks/publishing/history.py)
 """
 
@@ -50,17 +50,17 @@ from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.errors import Fenced, Halt, StartOver
 from tasks.kafka.shape import look
+from tasks.output.open_transaction import wait_decided
+from tasks.output.published_log import PublishedLog
+from tasks.output.transaction import Transaction
 from tasks.publishing.checkpoint import find_checkpoint, look_back
 from tasks.publishing.manners import Manners
-from tasks.publishing.open_transaction import wait_decided
 from tasks.publishing.ownership import Leftover, Ownership
 from tasks.publishing.publication import Plan, Publication, check_acknowledged
-from tasks.publishing.published_log import PublishedLog
 from tasks.publishing.report import Report
 from tasks.publishing.rows import begin, going_on
 from tasks.publishing.settling import settle
 from tasks.publishing.steps import step
-from tasks.publishing.transaction import Transaction
 from tasks.publishing.watermark import find_watermark
 
 logger = structlog.get_logger(__name__)

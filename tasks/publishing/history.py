@@ -16,7 +16,7 @@ from counter.task_names import HISTORY
 from counter.time_limit import within
 from tasks.errors import PublishingError
 from tasks.kafka.topics import PARTITION
-from tasks.publishing.published_log import Published, PublishedLog
+from tasks.output.published_log import Published, PublishedLog
 
 logger = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import redis
 from redis.exceptions import RedisError
 
-from counter.store.flush_log import MAX_ERROR, FlushLog, FlushRun
+from counter.journal.flush_log import MAX_ERROR, FlushLog, FlushRun
 from tasks.publishing.report import Report
 from tasks.publishing.steps import step
 

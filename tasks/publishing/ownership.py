@@ -18,7 +18,7 @@ from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from tasks.errors import NotOurs
 from tasks.kafka.topics import UNIQUE_COUNTS
-from tasks.publishing.published_log import Published, PublishedLog
+from tasks.output.published_log import Published, PublishedLog
 
 UNNAMED = ""
 

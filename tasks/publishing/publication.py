@@ -15,15 +15,15 @@ from counter.store.publishing_state import PublishingState
 from counter.store.sealing import seal_everywhere
 from tasks.errors import Halt, StartOver
 from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.output.published_log import Published, PublishedLog
+from tasks.output.records import UniqueCount
+from tasks.output.transaction import Transaction
 from tasks.publishing.announcement import announce
 from tasks.publishing.manners import Manners
-from tasks.publishing.published_log import Published, PublishedLog
-from tasks.publishing.records import UniqueCount
 from tasks.publishing.report import Report
 from tasks.publishing.rows import MAX_MINUTES, Row, choose
 from tasks.publishing.settling import settle
 from tasks.publishing.steps import step
-from tasks.publishing.transaction import Transaction
 from tasks.publishing.watermark import Watermark
 
 

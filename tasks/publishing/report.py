@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from counter.minute import Minute
-from tasks.publishing.records import UniqueCount
+from tasks.output.records import UniqueCount
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from counter.counters import DEFAULT, counters
 from counter.minute import Minute
 from counter.store.counts import CorruptMinute, CountStore, Stats
-from tasks.publishing.published_log import Published
+from tasks.output.published_log import Published
 
 MAX_MINUTES = 240
 """Minutes in one transaction: a day's backlog drains in a few, and a crash repeats little."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from counter.monitoring.exposition import of_processes
 from counter.telemetry import tracing
 from tasks import metrics
-from tasks.publishing.transaction import TRANSACTION_TIMEOUT_MS
+from tasks.output.transaction import TRANSACTION_TIMEOUT_MS
 
 MAX_SECONDS = TRANSACTION_TIMEOUT_MS / 1000
 """No step outlasts it: its transaction would be of no use any more."""

@@ -16,7 +16,7 @@ from counter.redis import clock
 from counter.store import keys
 from counter.store.offsets import Position, Progress, closed_minute, event_buckets
 from counter.store.registry import known_buckets
-from tasks.publishing.published_log import PublishedLog
+from tasks.output.published_log import PublishedLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from counter.accepting.accept_call import PATH
-from counter.store.failed_callbacks import FailedCallback, FailedCallbacks
+from counter.journal.failed_callbacks import FailedCallback, FailedCallbacks
 from tests.browser.conftest import WAIT_MS, System
 from tests.support.processes import ServerProcess
 from tests.support.web import manage

@@ -12,10 +12,10 @@ from django.test import Client
 
 from console.panels import registry
 from counter.accepting.callback_queue import EXPIRES_SECONDS, CallbackQueue
+from counter.journal.failed_callbacks import KEPT, NAME, FailedCallback, FailedCallbacks
 from counter.minute import Minute
 from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
-from counter.store.failed_callbacks import KEPT, NAME, FailedCallback, FailedCallbacks
 from counter.task_names import callback_queue
 from tasks.callbacks.retries import MAX_RETRIES_WAITING
 from tasks.callbacks.webhook import call_endpoint

@@ -9,11 +9,11 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from pytest_django import Settings
 
+from counter.journal.audit_log import LOCK, AuditLog, AuditRun
 from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.store.audit_log import LOCK, AuditLog, AuditRun
 from counter.store.counts import CountStore
-from tasks.events.audit_task import audit_minute
+from tasks.audits.audit_task import audit_minute
 from tasks.publishing.flush import Flush
 from tasks.publishing.history import follow
 from tests.support.minutes import HISTORY

@@ -16,6 +16,7 @@ from console.level import Level
 from console.panels import registry
 from console.panels.pace import Pace
 from console.panels.registry import Fact
+from counter.journal.flush_log import KEPT, FlushLog, FlushRun
 from counter.kafka.client import client_config
 from counter.minute import Minute
 from counter.redis import clock
@@ -23,7 +24,6 @@ from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store import keys
 from counter.store.counts import CountStore
-from counter.store.flush_log import KEPT, FlushLog, FlushRun
 from counter.store.keys import WHOLE
 from counter.task_names import CALLBACK, callback_queue
 from embedded.ports import free_port

@@ -14,7 +14,7 @@ from counter.models import PublishedMinute
 from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.counts import CountStore
-from tasks.publishing import published_ids
+from tasks.output import published_ids
 from tasks.publishing.history import follow
 from tests.support.flushing import accept, next_minute, run
 from tests.support.minutes import HISTORY, publish

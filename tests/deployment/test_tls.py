@@ -33,7 +33,7 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tasks.errors import KafkaAway
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing.transaction import TRANSACTIONAL_ID, Transaction
+from tasks.output.transaction import TRANSACTIONAL_ID, Transaction
 from tests.support.acl import users
 from tests.support.certificates import Authority, Certificate
 from tests.support.endpoint import ok, receiving
@@ -350,7 +350,7 @@ def test_kafka_says_why(servers: Servers, settings: Settings, monkeypatch: pytes
     settings.KAFKA_SASL_PASSWORD = PASSWORD
     settings.KAFKA_SSL_CA = str(servers.stranger.ca.certificate)
     wait_until(lambda: "certificate verify failed" in complaints(), "a wrong certificate is named")
-    monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 0)
+    monkeypatch.setattr("tasks.output.transaction.CALL_SECONDS", 0)
     with (
         Transaction(lambda: None) as transaction,
         pytest.raises(KafkaAway, match="verify failed"),

@@ -20,7 +20,8 @@ import redis.cluster
 from celery.signals import task_postrun
 
 from tasks.kafka import reader
-from tasks.publishing import steps, transaction
+from tasks.output import transaction
+from tasks.publishing import steps
 
 DELAY_SECONDS = 3.0
 FIRST, LAST = "1.lock.before", "8.history.before"

@@ -17,11 +17,12 @@ from counter.store.publishing_state import PublishingState
 from tasks.errors import Halt, KafkaAway
 from tasks.kafka import reader
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing import steps, transaction
+from tasks.output import transaction
+from tasks.output.published_log import STEP_BACK
+from tasks.output.records import UniqueCount
+from tasks.output.transaction import TRANSACTIONAL_ID
+from tasks.publishing import steps
 from tasks.publishing.flush import Flush
-from tasks.publishing.published_log import STEP_BACK
-from tasks.publishing.records import UniqueCount
-from tasks.publishing.transaction import TRANSACTIONAL_ID
 from tests.faults.tally import Tally
 from tests.support.processes import wait_until
 from tests.support.proxy import END_TXN, Cut, Proxy, Rule, Towards, kafka_requests

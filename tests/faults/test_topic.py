@@ -5,7 +5,7 @@ import pytest
 from counter.store.publishing_state import PublishingState
 from tasks.errors import NoTopic
 from tasks.kafka.topics import create_topics
-from tasks.publishing.published_log import PublishedLog
+from tasks.output.published_log import PublishedLog
 from tests.faults.tally import Tally, Worker
 from tests.support.processes import wait_until
 from tests.support.reset import delete_topics

@@ -11,9 +11,10 @@ import pytest
 from counter.store.lease import LEASE_SECONDS, Lease
 from tasks.errors import Fenced, StartOver
 from tasks.kafka.topics import PARTITION
-from tasks.publishing import steps, transaction
+from tasks.output import transaction
+from tasks.output.published_log import PublishedLog
+from tasks.publishing import steps
 from tasks.publishing.flush import Flush
-from tasks.publishing.published_log import PublishedLog
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker, is_alive
 from tests.support.processes import wait_until

@@ -17,7 +17,7 @@ from counter.accepting.accept_call import PATH
 from counter.counters import DEFAULT
 from counter.redis.clients import connect
 from counter.store.pending import PendingMinutes
-from project.log_bounds import MAX_LINE
+from project.telemetry.log_bounds import MAX_LINE
 from tests.fuzz import corpus
 from tests.fuzz.wire import agree, ask, exchange
 from tests.support.processes import HOME, ServerProcess

@@ -9,7 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from project.log_bounds import CUT, LINES_OF_REQUESTS, LINES_PER_SECOND, MAX_LINE, cut_json, cut_text
+from project.telemetry.log_bounds import (
+    CUT,
+    LINES_OF_REQUESTS,
+    LINES_PER_SECOND,
+    MAX_LINE,
+    cut_json,
+    cut_text,
+)
 from tests.support.processes import HOME, ServerProcess, run_python, wait_until
 from tests.support.web import metric, serving
 

@@ -153,7 +153,7 @@ OFF = """
 import json, sys
 import django
 django.setup()
-from project import traces
+from project.telemetry import traces
 traces.set_up("web")
 import project.asgi, tasks.publishing.flush_task
 from counter.telemetry import tracing

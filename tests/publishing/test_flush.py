@@ -319,7 +319,7 @@ def test_an_emptied_redis_goes_on_behind_the_topic_when_an_operator_has_spoken(
 def test_kafka_away_loses_nothing(
     store: CountStore, kafka_process: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.output.transaction.CALL_SECONDS", 1.0)
     minute = accept(store, 1)
     next_minute(store)
     kafka_process.kill()

@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from counter.minute import Minute
 from counter.store.counts import Stats
+from tasks.audits.audit import Audit
+from tasks.audits.replay import Replay
 from tasks.errors import CannotTell, KafkaAway
-from tasks.events.audit import Audit
-from tasks.events.replay import Replay
-from tasks.publishing.records import UniqueCount
-from tasks.publishing.transaction import Transaction
+from tasks.output.records import UniqueCount
+from tasks.output.transaction import Transaction
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.requests_topic import Requests
 
@@ -66,8 +66,8 @@ def test_a_transaction_that_comes_to_nothing_leaves_no_client(
     with transaction:
         transaction.init()
         transaction.begin()
-        monkeypatch.setattr("tasks.publishing.transaction.CALL_SECONDS", 0)
-        monkeypatch.setattr("tasks.publishing.transaction.TRY_SECONDS", 0.1)
+        monkeypatch.setattr("tasks.output.transaction.CALL_SECONDS", 0)
+        monkeypatch.setattr("tasks.output.transaction.TRY_SECONDS", 0.1)
         kafka_process.send(SIGSTOP)
         try:
             transaction.add_unique_count(UniqueCount(first, Stats(), datetime.now(UTC)))

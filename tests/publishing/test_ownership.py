@@ -19,9 +19,9 @@ from counter.store.publishing_state import PublishingState
 from tasks import metrics
 from tasks.errors import Halt
 from tasks.kafka.topics import UNIQUE_COUNTS
+from tasks.output.published_log import PublishedLog
+from tasks.output.transaction import Transaction
 from tasks.publishing import steps
-from tasks.publishing.published_log import PublishedLog
-from tasks.publishing.transaction import Transaction
 from tests.support.checker import verify_each
 from tests.support.reading import id_counts, unique_counts
 from tests.support.systems import System, systems

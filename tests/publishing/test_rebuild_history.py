@@ -9,9 +9,9 @@ from django.core.management import CommandError, call_command
 from counter.models import PublishedMinute
 from counter.store.counts import CountStore
 from tasks.management.commands import rebuild_history
+from tasks.output.published_log import Published
 from tasks.publishing import history
 from tasks.publishing.flush import Flush
-from tasks.publishing.published_log import Published
 from tests.support.flushing import accept, next_minute, send
 from tests.support.processes import ServerProcess
 

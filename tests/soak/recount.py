@@ -8,8 +8,8 @@ from counter.sinks.kafka.sync_producer import SyncProducer
 from counter.store.counts import CountStore
 from counter.store.keys import WHOLE
 from counter.store.offsets import Progress
+from tasks.audits.minute_reader import read_ends
 from tasks.events.markers import mark
-from tasks.events.minute_reader import read_ends
 from tasks.publishing.flush import Flush
 from tests.support.audit import audit
 from tests.support.processes import wait_until

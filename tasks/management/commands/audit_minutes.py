@@ -12,8 +12,8 @@ from counter.management.report import ReportCommand
 from counter.management.table import table
 from counter.management.words import minutes_of
 from counter.minute import Minute
+from tasks.audits.audit import Audit, Difference
 from tasks.errors import PublishingError
-from tasks.events.audit import Audit, Difference
 from tasks.management.counting import add_range, counting, minutes
 
 DIFFERENT, CANNOT_TELL = 1, 2

@@ -11,7 +11,7 @@ from counter.redis.clients import connect
 from counter.store.publishing_state import PublishingState
 from tasks.errors import PublishingError
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
-from tasks.publishing.published_log import PublishedLog
+from tasks.output.published_log import PublishedLog
 
 MEANING = """\
 Publishing goes on with a topic {topic} of {count} partitions, in partition {partition} alone.

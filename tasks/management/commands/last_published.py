@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from counter.management.report import ReportCommand
 from tasks.errors import PublishingError
-from tasks.publishing.published_log import PublishedLog
+from tasks.output.published_log import PublishedLog
 
 
 class Command(ReportCommand):

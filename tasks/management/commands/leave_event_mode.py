@@ -12,8 +12,8 @@ from counter.management.confirmation import add_yes, confirm
 from counter.mode import is_event_mode
 from counter.redis.clients import connect
 from counter.store.offsets import Progress, counted_to, forget_events
+from tasks.audits.minute_reader import read_ends
 from tasks.errors import PublishingError
-from tasks.events.minute_reader import read_ends
 
 MEANING = """\
 The topic requests is DELETED, and minutes end by Redis's clock alone again.

@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from counter.management.words import minutes_of
 from tasks.errors import PublishingError
+from tasks.output.published_log import PublishedLog
 from tasks.publishing import history
-from tasks.publishing.published_log import PublishedLog
 
 CHUNK = 1000
 

@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from typing_extensions import override
 
 from counter.management.words import minutes_of
+from tasks.audits.replay import Replay
 from tasks.errors import PublishingError
-from tasks.events.replay import Replay
 from tasks.management.counting import add_range, counting, minutes
 
 

@@ -19,8 +19,8 @@ from counter.store.late import are_spread, carry
 from counter.store.publishing_state import PublishingState
 from counter.store.sealing import seal_everywhere
 from tasks.errors import BadRecord, PublishingError
+from tasks.output.published_log import Published, PublishedLog
 from tasks.publishing.ownership import Leftover, Ownership
-from tasks.publishing.published_log import Published, PublishedLog
 
 AHEAD = 5
 """Minutes; more than any two clocks of a system that publishes differ."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import redis
 
+from counter.journal.recent import Recent
 from counter.store import keys
-from counter.store.recent import Recent
 
 KEPT = 20
 """Runs; those that found nothing to do are not noted."""

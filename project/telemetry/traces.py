@@ -19,7 +19,7 @@ def set_up(process: str) -> Callable[[], None]:
     """
     if not is_asked_for():
         return lambda: None
-    from project.otel import start  # noqa: PLC0415  (it costs memory and time)
+    from project.telemetry.otel import start  # noqa: PLC0415  (it costs memory and time)
 
     return start(process, os.environ.get(EXPORTER, "otlp"))
 

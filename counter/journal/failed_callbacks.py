@@ -10,7 +10,7 @@ from uuid import uuid4
 import redis
 
 from counter.counters import DEFAULT
-from counter.store.recent import Recent
+from counter.journal.recent import Recent
 
 NAME = "tally.callbacks.failed"
 KEPT = 100

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK, and its instrumentation of Django, Celery and Redis; project/traces.py turns it on."""
+"""OpenTelemetry's SDK, and its instrumentation of Django, Celery and Redis; traces.py turns it on."""
 
 import os
 from collections.abc import Callable, Iterator

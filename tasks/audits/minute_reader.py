@@ -12,8 +12,8 @@ from counter.ids import Id
 from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import Records, stretches
 from counter.minute import Minute
+from tasks.audits.recount import Recount
 from tasks.errors import CannotTell
-from tasks.events.recount import Recount
 from tasks.kafka.reader import TopicReader
 
 BATCH = 10_000

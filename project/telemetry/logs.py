@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
 from counter.telemetry import tracing
-from project.log_bounds import MAX_LINE, cut_json, cut_text
+from project.telemetry.log_bounds import MAX_LINE, cut_json, cut_text
 
 JSON, CONSOLE = "json", "console"
 
@@ -27,7 +27,7 @@ QUIET = {
     "celery.app.trace": "WARNING",
     "celery.worker.strategy": "WARNING",
     "httpx": "WARNING",
-    # Its line for every answer from 400 on is that of project/request_log.py, which leaves refused calls out.
+    # Its line for every answer from 400 on is that of request_log.py, which leaves refused calls out.
     "django.request": "CRITICAL",
 }
 
@@ -73,7 +73,7 @@ def _standard_library() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": Line}},
-        "filters": {"rate": {"()": "project.log_bounds.LineRate"}},
+        "filters": {"rate": {"()": "project.telemetry.log_bounds.LineRate"}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["rate"]}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {

@@ -9,12 +9,12 @@ from celery import shared_task
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from counter.journal.audit_log import SHOWN, AuditLog, AuditRun, Found
 from counter.minute import Minute
 from counter.redis.broker import broker
-from counter.store.audit_log import SHOWN, AuditLog, AuditRun, Found
 from counter.task_names import AUDIT
+from tasks.audits.audit import Audit
 from tasks.errors import PublishingError
-from tasks.events.audit import Audit
 
 logger = structlog.get_logger(__name__)
 

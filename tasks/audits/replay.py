@@ -11,13 +11,13 @@ from django.conf import settings
 
 from counter.counters import DEFAULT
 from counter.minute import Minute
-from tasks.events.minute_reader import Advance, MinuteReader, read_ends
-from tasks.events.recount import Recount
+from tasks.audits.minute_reader import Advance, MinuteReader, read_ends
+from tasks.audits.recount import Recount
 from tasks.kafka.topics import create_topics
-from tasks.publishing.published_log import PublishedLog
-from tasks.publishing.records import UniqueCount
+from tasks.output.published_log import PublishedLog
+from tasks.output.records import UniqueCount
+from tasks.output.transaction import Transaction
 from tasks.publishing.rows import going_on
-from tasks.publishing.transaction import Transaction
 
 
 class Replay:

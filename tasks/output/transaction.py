@@ -19,7 +19,7 @@ from tasks import metrics
 from tasks.errors import KafkaAway, StartOver
 from tasks.kafka.topics import ID_COUNTS, PARTITION, UNIQUE_COUNTS
 from tasks.kafka.triage import triage
-from tasks.publishing.records import Counts, UniqueCount, id_counts
+from tasks.output.records import Counts, UniqueCount, id_counts
 
 TRANSACTIONAL_ID = "tally-flush"
 """One for all workers: that is what makes them one logical writer."""

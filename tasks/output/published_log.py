@@ -14,7 +14,7 @@ from counter.minute import Minute
 from tasks.errors import BadRecord
 from tasks.kafka.reader import TopicReader
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
-from tasks.publishing.records import UniqueCount
+from tasks.output.records import UniqueCount
 
 STEP_BACK = 16
 """Offsets; enough for the last record and its control markers. A tail of aborted ones takes a wider look."""

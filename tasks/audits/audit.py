@@ -14,12 +14,12 @@ from counter.ids import Id
 from counter.kafka.client import prefixed
 from counter.minute import SECONDS, Minute
 from counter.store.counts import Stats
+from tasks.audits.minute_reader import BATCH, Advance, MinuteReader
+from tasks.audits.recount import Recount
 from tasks.errors import CannotTell
-from tasks.events.minute_reader import BATCH, Advance, MinuteReader
-from tasks.events.recount import Recount
 from tasks.kafka.reader import TopicReader
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
-from tasks.publishing.records import UniqueCount
+from tasks.output.records import UniqueCount
 
 MARGIN_MS = 10 * SECONDS * 1000
 """A minute is published after its end; by so much the flusher's clock may be behind, and more."""
