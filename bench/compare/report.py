@@ -59,13 +59,13 @@ def text(results: Results) -> str:
 def _backlogs(results: Results) -> Iterator[tuple[str, ...]]:
     for ids, of in results.backlogs.items():
         for name, one in of.items():
+            used = (f"{one.cpu:.0f}", f"{one.megabytes:,.0f}")
             if one.counted == one.events:
-                seconds, share = f"{one.seconds:.0f}", f"{one.unique / one.expected - 1:+.2%}"
+                is_exact = one.unique == one.expected
+                share = "exact" if is_exact else f"{one.unique / one.expected - 1:+.2%}"
+                yield name, f"{ids:,}", f"{one.seconds:.0f}", f"{one.events / one.seconds:,.0f}", *used, share
             else:
-                seconds, share = f"over {LIMIT_SECONDS}", ""
-            rate = one.counted / one.seconds
-            exact = "exact" if one.unique == one.expected else share
-            yield name, f"{ids:,}", seconds, f"{rate:,.0f}", f"{one.cpu:.0f}", f"{one.megabytes:,.0f}", exact
+                yield name, f"{ids:,}", f"over {LIMIT_SECONDS}", "", *used, ""
 
 
 def _killed(results: Results) -> Iterator[tuple[str, ...]]:
