@@ -67,7 +67,7 @@ class Live:
     late: int
     """Of LATE, those in the minute that their caller named"""
     lost: int
-    """Events that are in no minute at all"""
+    """Events of which no minute that it has said knows"""
 
 
 class Running:

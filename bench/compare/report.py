@@ -46,7 +46,7 @@ def text(results: Results) -> str:
                     "minutes of the clock",
                     "the last minute is there",
                     "late events in their minute",
-                    "events lost",
+                    "events in no minute",
                     "lines",
                 ),
                 _live(results),
