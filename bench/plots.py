@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pygal
 from pygal.style import CleanStyle
 
 from bench.figures import RATE_SAMPLES, rates
 from bench.growth import Drained, Flushed
-
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "bench"
+from bench.machine import DOCS
 
 Points = list[tuple[float, float]]
 Series = Mapping[str, Points]

@@ -11,6 +11,7 @@ from bench.figures import Figure
 from bench.growth import Drained, Flushed
 from bench.idle import Idle
 from bench.latency import Attacks
+from bench.machine import DOCS
 from bench.markdown import table
 from bench.throughput import Runs
 
@@ -48,9 +49,9 @@ def text(results: Results) -> str:
 
 def save(results: Results) -> None:
     """Into docs/bench, with plots."""
-    plots.DOCS.mkdir(parents=True, exist_ok=True)
-    (plots.DOCS / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
-    (plots.DOCS / "results.md").write_text("# One run of `make bench`\n\n" + text(results))
+    DOCS.mkdir(parents=True, exist_ok=True)
+    (DOCS / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
+    (DOCS / "results.md").write_text("# One run of `make bench`\n\n" + text(results))
     plots.plot_connections(results.connections)
     plots.plot_flushes(results.flushes)
     if results.drained:
