@@ -12,6 +12,7 @@ from counter.accepting.accept_call import PATH
 from counter.counters import DEFAULT
 from counter.store.counts import CountStore, Stats
 from tests.support.directives import configured
+from tests.support.minutes import begin_in_one
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.sinks import EventSink, Sink, counted
 from tests.support.web import DJANGO, WEB, serving
@@ -77,6 +78,7 @@ def test_counts_every_call(client: httpx.Client, sink: Sink, store: CountStore, 
 def test_names_its_keys_as_the_contract_says(
     client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis, buckets: int
 ) -> None:
+    begin_in_one(valkey)
     for id in (42, 42, 75):
         client.get(PATH, params={"id": id})
     sink.count()
@@ -117,6 +119,7 @@ def test_a_named_counter_counts_texts_by_itself(client: httpx.Client, sink: Sink
 def test_names_the_keys_of_a_counter_as_the_contract_says(
     client: httpx.Client, sink: Sink, store: CountStore, valkey: redis.Redis, buckets: int
 ) -> None:
+    begin_in_one(valkey)
     for _ in range(2):
         client.get(PATH, params={"id": "3f9a", "counter": "clicks"})
     sink.count()

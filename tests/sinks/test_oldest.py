@@ -30,6 +30,7 @@ from counter.store.orphans import Orphans
 from counter.store.pending import PendingMinutes
 from embedded.ports import free_port
 from embedded.valkey import Valkey
+from tests.support.minutes import begin_in_one
 from tests.support.needs import program
 from tests.support.processes import ServerProcess, run
 from tests.support.sinks import recorded
@@ -129,6 +130,7 @@ async def test_a_server_that_can_not_run_the_script_is_a_refusal_in_time(
 
 
 async def test_the_oldest_redis_runs_every_script(oldest: redis.Redis) -> None:
+    begin_in_one(oldest)
     batcher = GroupCommit(connect_async)
     await batcher.start()
     assert await recorded(batcher, 1)

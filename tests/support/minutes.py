@@ -4,12 +4,19 @@ from datetime import UTC, datetime
 
 import redis
 
-from counter.minute import Minute
+from counter.minute import SECONDS, Minute
 from counter.models import PublishedMinute
+from counter.redis import clock
 from counter.store.keys import WHOLE
+from tests.support.processes import wait_until
 
 HOME, LIVE = "/admin/", "/admin/counter/pendingminute/live/"
 HISTORY = "/admin/counter/publishedminute/"
+
+
+def begin_in_one(valkey: redis.Redis) -> None:
+    """Have the calls to come in one minute: go on while this one has some seconds left."""
+    wait_until(lambda: clock.now(valkey) % SECONDS < SECONDS - 10, "a minute has begun")
 
 
 def wait_in_redis(valkey: redis.Redis, minute: Minute, counts: dict[int, int]) -> None:
