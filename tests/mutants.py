@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TIMEOUT_SECONDS = 1800
+TIMEOUT_SECONDS, ALL_SECONDS = 600, 1800
+"""For a mutant's test, and for all of them together"""
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """Of most, the test waits in vain for what the guard would see to."""
 FAILED, NONE_CHOSEN = 1, 5
@@ -1357,7 +1358,8 @@ def expect_to_pass(tests: set[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="tally-mutant-") as folder:
         tree = copy(Path(folder))
         for options in (("-n3", "--dist=loadfile", "-m", "not timed"), ("-n0", "-m", "timed")):
-            if run(tree, " ".join(sorted(tests)), *options) not in (0, NONE_CHOSEN):
+            status = run(tree, " ".join(sorted(tests)), *options, seconds=ALL_SECONDS)
+            if status not in (0, NONE_CHOSEN):
                 log = (tree / "pytest.log").read_text()
                 sys.exit(f"with all guards in place they do not pass:\n{log[-5000:]}")
 
@@ -1395,7 +1397,7 @@ def tracked() -> Iterator[Path]:
     return (path for name in listed.stdout.decode().splitlines() if (ROOT / (path := Path(name))).is_file())
 
 
-def run(tree: Path, tests: str, *options: str) -> int:
+def run(tree: Path, tests: str, *options: str, seconds: int = TIMEOUT_SECONDS) -> int:
     chosen = ["-q", "-p", "no:cacheprovider", *options, *tests.split()]
     with (tree / "pytest.log").open("w") as log:
         done = subprocess.run(
@@ -1403,7 +1405,7 @@ def run(tree: Path, tests: str, *options: str) -> int:
             cwd=tree,
             stdout=log,
             stderr=log,
-            timeout=TIMEOUT_SECONDS,
+            timeout=seconds,
             check=False,
         )
     return done.returncode

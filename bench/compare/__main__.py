@@ -6,13 +6,11 @@ import sys
 from bench.compare import report
 from bench.compare.engines import FLINK_COUNTS, engines
 from bench.compare.measure import backlog, killed, live
-from bench.compare.stream import EVENTS as TOPIC
-from bench.compare.stream import Counts, Stream, fill_a_minute
+from bench.compare.stream import Stream, fill_a_minute
 from bench.load import Missing
 from bench.machine import CACHE, describe
 from bench.progress import say
 from bench.servers import Backing, fresh
-from counter.kafka.client import REQUESTS
 
 EVENTS = 1_000_000
 IDS = (1_000, 100_000, 1_000_000)
@@ -40,7 +38,7 @@ def _backlogs(back: Backing, results: report.Results, ids: int) -> None:
     all, stream = engines(back), Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"], FLINK_COUNTS)
     say(f"{results.events:,} events, {min(ids, results.events):,} ids")
     minute = fill_a_minute(stream, results.events, ids)
-    expected, found = _recount(stream), results.backlogs.setdefault(ids, {})
+    expected, found = stream.recount(), results.backlogs.setdefault(ids, {})
     for engine in all:
         found[engine.name] = backlog(engine, minute, expected[engine.topic])
         say(f"{engine.name}: {found[engine.name]}")
@@ -50,17 +48,13 @@ def _kill_and_live(back: Backing, results: report.Results) -> None:
     all, stream = engines(back), Stream(os.environ["KAFKA_BOOTSTRAP_SERVERS"], FLINK_COUNTS)
     results.engines = {engine.name: (engine.lines, engine.closes) for engine in all}
     minute = fill_a_minute(stream, results.events, KILLED_IDS)
-    expected = _recount(stream)
+    expected = stream.recount()
     for engine in all:
         seconds = results.backlogs[KILLED_IDS][engine.name].seconds
         results.killed[engine.name] = killed(engine, minute, expected[engine.topic], seconds)
         say(f"{engine.name}: {results.killed[engine.name]}")
     say("minutes of the clock")
     results.live = live(all, stream)
-
-
-def _recount(stream: Stream) -> dict[str, Counts]:
-    return {topic: stream.recount(topic) for topic in (REQUESTS, TOPIC)}
 
 
 main(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS)

@@ -12,7 +12,7 @@ from signal import SIGKILL
 import psutil
 
 from bench.compare.engines import Engine
-from bench.compare.stream import Counts, Stream, next_minute
+from bench.compare.stream import WATERMARK_SECONDS, Counts, Stream, next_minute
 from bench.compare.told import Told
 from bench.machine import ROOT
 from bench.usage import Meter
@@ -159,14 +159,15 @@ def live(all: list[Engine], stream: Stream) -> dict[str, Live]:
         stream.append(range(A_MINUTE))
         last = next_minute()
         stream.append(range(A_MINUTE))
-        time.sleep(5)  # longer than any watermark waits
+        time.sleep(WATERMARK_SECONDS)
         stream.append(range(10**6, 10**6 + LATE), late_seconds=SECONDS)
         seen = _watch(readers, str(last), last.start.timestamp() + SECONDS)
-        expected = {engine.name: stream.recount(engine.topic) for engine in all}
-        minutes = (first, last)
+        expected, minutes = stream.recount(), (first, last)
         return {
-            name: _judge(expected[name], told.read(), minutes, seen.get(name))
-            for name, told in readers.items()
+            engine.name: _judge(
+                expected[engine.topic], readers[engine.name].read(), minutes, seen.get(engine.name)
+            )
+            for engine in all
         }
     finally:
         for one in started:

@@ -41,7 +41,7 @@ def verdicts(redis: Redis) -> list[Verdict]:
 
     Raises RedisError.
     """
-    key = f"console.headline.kafka.{settings.ACCEPT_SINK}"
+    key = f"console.kafka.{settings.ACCEPT_SINK}"
     found: list[Verdict] | None = memory.get(key)
     if found is None:
         found = list(_verdicts(redis))

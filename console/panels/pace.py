@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache as memory
 
-KEY = "console.panels.pace"
+KEY = "console.pace"
 APART_SECONDS = 2.0
 """At least, or what is measured is chance."""
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from counter.accepting.accept_call import PATH
 from counter.minute import Minute
-from counter.redis import clock
 from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
+from tests.support.minutes import begin_in_one
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.reset import new_topics
 from tests.support.web import WEB, manage, web
@@ -56,7 +56,7 @@ class System:
 
     def begin(self) -> None:
         """Have the calls to come in one minute: go on when it has some time left."""
-        wait_until(lambda: clock.now(self.store.client) % 60 < 35, "a minute is young", 90)
+        begin_in_one(self.store.client, left=25)
 
     def close(self, minute: Minute) -> None:
         """Let the minute be over."""

