@@ -4,11 +4,12 @@ import os
 import sys
 from dataclasses import dataclass
 
-from bench import endurance, growth, idle, latency, report, throughput
 from bench.contenders import Contender
 from bench.load import Missing
 from bench.machine import CACHE, describe
-from bench.progress import say
+from bench.measures import endurance, growth, idle, latency, throughput
+from bench.reporting import report
+from bench.reporting.progress import say
 from bench.servers import fresh, web
 
 

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from bench.load import program
 from bench.machine import CACHE, ROOT
-from bench.progress import say
+from bench.reporting.progress import say
 
 EVENT_MODE = "ACCEPT_SINK=kafka"
 COUNTERS = "COUNTERS=" + ",".join(f"c{number}" for number in range(1, 10))
 """Ten with the default one."""
-HELLO = "bench.hello:application"
+HELLO = "bench.peers.hello:application"
 NGINX_CONF = """
 worker_processes 2; daemon off; error_log {folder}/nginx.log; pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
@@ -79,7 +79,7 @@ def _peer(name: Contender, folder: Path, workers: int, port: int) -> list[str]:
             return [sys.executable, "-m", "uvicorn", *options.split(), HELLO]
         case Contender.NAIVE:
             gthread = f"-w {workers} -k gthread --threads 8 --log-level warning -b 127.0.0.1:{port}"
-            return [sys.executable, "-m", "gunicorn", *gthread.split(), "bench.naive"]
+            return [sys.executable, "-m", "gunicorn", *gthread.split(), "bench.peers.naive"]
         case Contender.DJANGO:
             return _granian("wsgi project.wsgi:application", workers, port)
         case _:

@@ -2,8 +2,9 @@
 
 import sys
 
-from bench import figures, growth, plots
 from bench.machine import describe
+from bench.measures import growth
+from bench.reporting import figures, plots
 from bench.servers import fresh
 
 EVENTS = 10_000_000

@@ -13,8 +13,9 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
 from bench.machine import CACHE
-from bench.progress import say
-from counter.accepting import accept_call, batch_call
+from bench.reporting.progress import say
+from counter.accepting import accept_call
+from counter.accepting.batches import batch_call
 
 HERE = Path(__file__).parent
 CONNECTIONS = 256

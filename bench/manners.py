@@ -6,10 +6,10 @@ from statistics import median
 from subprocess import DEVNULL, Popen
 
 from bench.contenders import Contender
-from bench.latency import RATE, WARM_UP_SECONDS, fill
 from bench.load import CONNECTIONS, attack, calls_per_second
 from bench.machine import ROOT, describe
-from bench.progress import say
+from bench.measures.latency import RATE, WARM_UP_SECONDS, fill
+from bench.reporting.progress import say
 from bench.servers import fresh, web
 from tasks.publishing.manners import POLITE_SECONDS
 

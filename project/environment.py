@@ -34,3 +34,7 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it has no type
                 f"{var} is not the url of a database; a password in it must be quoted (/ as %2F)"
             ) from None
         return found | {"ENGINE": LIMITED.get(found["ENGINE"], found["ENGINE"])}
+
+
+env = Environment()
+"""Of this process."""

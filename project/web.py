@@ -24,7 +24,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  (all of these need Django's settings)
 
 from counter.accepting.asgi import App, Receive, Scope, Send  # noqa: E402
-from counter.accepting.batch_path import BatchPath  # noqa: E402
+from counter.accepting.batches.batch_path import BatchPath  # noqa: E402
 from counter.accepting.caller_tokens import caller_tokens  # noqa: E402
 from counter.accepting.crowd import Crowd  # noqa: E402
 from counter.accepting.http.accept_protocol import AcceptProtocol  # noqa: E402

@@ -15,21 +15,21 @@ from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.support.processes import HOME, ROOT, ServerProcess, run
-from tests.support.proxy import Proxy, proxy_to, two_ways
 from tests.support.reset import empty, new_topics
-from tests.support.web import LANES, manage, serving
+from tests.support.servers.proxy import Proxy, proxy_to, two_ways
+from tests.support.tally.web import LANES, manage, serving
 
 # A client loads all certificates when it is made, which takes longer than what most of them ask for.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 LONGEST = (
     "soak/test_end_to_end.py",
-    "faults/test_events.py",
+    "faults/events/test_events.py",
     "tools/test_make_run.py",
     "soak/test_soak.py",
     "deployment/test_topology.py",
     "browser/test_browser.py",
-    "faults/test_kill.py",
+    "faults/processes/test_kill.py",
     "deployment/test_tls.py",
     "accepting/test_accept_call.py",
     "accepting/test_api_batch.py",
@@ -38,8 +38,8 @@ LONGEST = (
     "tools/test_readme.py",
     "callbacks/test_callbacks.py",
     "store/test_layout.py",
-    "faults/test_zombies.py",
-    "faults/test_cluster.py",
+    "faults/processes/test_zombies.py",
+    "faults/redis/test_cluster.py",
     "deployment/test_delivery.py",
     "deployment/test_secrets.py",
     "deployment/test_make_venv.py",

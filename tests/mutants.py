@@ -37,12 +37,13 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
     return Mutant(guard, file, edits, test)
 
 
-COMMIT, KILL, ZOMBIE = (f"tests/faults/test_{name}.py::test_" for name in ("commit", "kill", "zombies"))
-CUT, REPLICA = (f"tests/faults/test_{name}.py::test_" for name in ("redis_cut", "replica"))
-NO_ANSWER, FAILOVER, HANG = (
-    f"tests/faults/test_{name}.py::test_" for name in ("no_answer", "failover", "hang")
+COMMIT = "tests/faults/kafka/test_commit.py::test_"
+KILL, ZOMBIE = (f"tests/faults/processes/test_{name}.py::test_" for name in ("kill", "zombies"))
+CUT, REPLICA, NO_ANSWER, FAILOVER, HANG = (
+    f"tests/faults/redis/test_{name}.py::test_"
+    for name in ("redis_cut", "replica", "no_answer", "failover", "hang")
 )
-OVERWRITTEN, OLDEST = "tests/faults/test_overwritten.py::test_", "tests/sinks/test_oldest.py::test_"
+OVERWRITTEN, OLDEST = "tests/faults/redis/test_overwritten.py::test_", "tests/sinks/test_oldest.py::test_"
 SHAPE, RULES = "tests/publishing/test_shape.py::test_", "tasks/kafka/shape_rules.py"
 ROWS, CHECK = (
     "tasks/publishing/rows.py",
@@ -51,7 +52,7 @@ ROWS, CHECK = (
 OPENING, OPENINGS = "counter/store/opening.py", "tests/store/test_opening.py::test_"
 ROW = "tests/publishing/test_counters.py::test_"
 EVENTS_OF_COUNTERS = "tests/events/test_counters.py::test_"
-SKEW = "tests/faults/test_skew.py::test_"
+SKEW = "tests/faults/processes/test_skew.py::test_"
 FLUSH, MODEL = "tests/publishing/test_flush.py::test_", "tests/store/test_model.py"
 EVENTS, LAYOUT = "tests/events/test_consolidator.py::test_", "tests/store/test_layout.py::test_"
 HTTP, CONNECTIONS = "tests/accepting/test_http.py::test_", "tests/accepting/test_connections.py::test_"
@@ -168,7 +169,7 @@ MUTANTS = (
     mutant(
         "the clocks of Redis and worker agree",
         "tasks/publishing/checkpoint.py",
-        "tests/faults/test_clock.py::test_a_jump_and_back",
+        "tests/faults/redis/test_clock.py::test_a_jump_and_back",
         (" > MAX_CLOCK_DIFFERENCE_SECONDS:", " > 10**9:"),
     ),
     mutant(
@@ -189,13 +190,13 @@ MUTANTS = (
     mutant(
         "a topic that is gone",
         "tasks/kafka/reader.py",
-        "tests/faults/test_topic.py::test_a_topic_that_is_gone_is_no_kafka_that_is_away",
+        "tests/faults/kafka/test_topic.py::test_a_topic_that_is_gone_is_no_kafka_that_is_away",
         ("    if error.code() in _NO_TOPIC:", "    if False:"),
     ),
     mutant(
         "accept.lua: no write in a sealed minute",
         ACCEPT,
-        f"{MODEL} tests/faults/test_size.py::test_writers_race_the_seal[100000]",
+        f"{MODEL} tests/faults/processes/test_size.py::test_writers_race_the_seal[100000]",
         ("local is_now = minute == now and ARGV[1] > sealed", "local is_now = minute == now"),
     ),
     mutant(
@@ -217,7 +218,7 @@ MUTANTS = (
     mutant(
         "count.lua: room is left for the flush and its queue",
         "counter/store/lua/count.lua",
-        "tests/faults/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
+        "tests/faults/redis/test_memory.py::test_full_of_calls_the_worker_and_its_queue_go_on",
         ("local FULL = 0.9", "local FULL = 2"),
     ),
     mutant(
@@ -228,7 +229,7 @@ MUTANTS = (
     ),
     mutant(
         "only so many batches may wait",
-        "counter/accepting/batch_path.py",
+        "counter/accepting/batches/batch_path.py",
         "tests/accepting/test_batch_path.py",
         ("if self._waiting_ids + ids > MAX_WAITING_IDS:", "if not self._sinks:"),
     ),
@@ -263,7 +264,7 @@ MUTANTS = (
     mutant(
         "a seal is held in every bucket",
         "counter/store/counts.py",
-        "tests/faults/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",
+        "tests/faults/redis/test_cluster.py::test_a_seal_that_a_failover_has_taken_back_is_set_again",
         ("                for bucket in buckets:", "                for bucket in buckets[:1]:"),
     ),
     mutant(
@@ -341,13 +342,13 @@ MUTANTS = (
     mutant(
         "settle.lua: by chunks",
         "counter/store/counts.py",
-        "tests/faults/test_size.py::test_a_minute_of_a_million_calls[1000000]",
+        "tests/faults/processes/test_size.py::test_a_minute_of_a_million_calls[1000000]",
         ("args=[str(minute), CHUNK]", "args=[str(minute), 10**6]"),
     ),
     mutant(
         "an append-only file that is cut short is not loaded",
         "embedded/valkey.py",
-        "tests/faults/test_redis_killed.py::test_a_torn_tail_refuses_to_start_with_a_clear_line",
+        "tests/faults/redis/test_redis_killed.py::test_a_torn_tail_refuses_to_start_with_a_clear_line",
         ('"aof-load-truncated": "no"', '"aof-load-truncated": "yes"'),
     ),
     mutant(
@@ -763,7 +764,7 @@ MUTANTS = (
     ),
     mutant(
         "a request's wait for the database is limited",
-        "project/settings.py",
+        "project/settings/django.py",
         f"{DATABASE}no_page_waits_longer_than_two_seconds[PostgreSQL-stopped-django]",
         ('    "project.request_limit.limit",\n', ""),
     ),
@@ -793,7 +794,7 @@ MUTANTS = (
     ),
     mutant(
         "a callback comes back before it is stale",
-        "project/settings.py",
+        "project/settings/celery.py",
         "tests/callbacks/test_callbacks.py::test_a_callback_that_comes_back_has_time_for_another_try",
         ('"visibility_timeout": 300', '"visibility_timeout": 3600'),
     ),
@@ -841,7 +842,7 @@ MUTANTS = (
     mutant(
         "HAProxy repeats only what no server has heard",
         "ops/haproxy/tally.cfg",
-        "tests/deployment/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
+        "tests/deployment/proxies/test_haproxy.py::test_a_call_that_a_dead_server_had_is_not_sent_to_the_other",
         ("retry-on conn-failure", "retry-on all-retryable-errors"),
     ),
     mutant(
@@ -993,13 +994,13 @@ MUTANTS = (
     ),
     mutant(
         "a batch of too many ids is refused before they are read",
-        "counter/accepting/batch_body.py",
+        "counter/accepting/batches/batch_body.py",
         "tests/accepting/test_id_batch.py::test_no_body_holds_an_event_loop_up",
         ('    if body.count(b",") >= MAX_CALL_IDS:', "    if False:"),
     ),
     mutant(
         "… and one of too many lines before they are taken apart",
-        "counter/accepting/batch_call.py",
+        "counter/accepting/batches/batch_call.py",
         "tests/accepting/test_id_batch.py::test_no_body_holds_an_event_loop_up",
         ('    if body.count(b"\\n") > MAX_LINES:', "    if False:"),
     ),
@@ -1011,7 +1012,7 @@ MUTANTS = (
     ),
     mutant(
         "a body with a Content-Encoding is not taken for one without",
-        "counter/accepting/batch_path.py",
+        "counter/accepting/batches/batch_path.py",
         "tests/accepting/test_api_batch.py::test_refuses_as_a_whole",
         ('    if name == b"content-encoding":', '    if name == b"content-coding":'),
     ),
@@ -1133,7 +1134,7 @@ MUTANTS = (
     mutant(
         "one broker has a commit on disk before it acknowledges",
         "embedded/server.properties",
-        "tests/faults/test_power_cut.py::test_a_minute_is_on_disk_before_its_commit_is_acknowledged",
+        "tests/faults/kafka/test_power_cut.py::test_a_minute_is_on_disk_before_its_commit_is_acknowledged",
         ("log.flush.interval.messages=1\n", ""),
     ),
     mutant(
@@ -1229,19 +1230,19 @@ MUTANTS = (
     mutant(
         "HAProxy judges the path that Tally will see",
         "ops/haproxy/tally.cfg",
-        "tests/deployment/test_strangers.py::test_no_spelling_opens_a_closed_path",
+        "tests/deployment/proxies/test_strangers.py::test_no_spelling_opens_a_closed_path",
         ("acl health path,url_dec", "acl health path"),
     ),
     mutant(
         "HAProxy waits for a body before web hears of it",
         "ops/haproxy/tally.cfg",
-        "tests/deployment/test_strangers.py::test_a_body_that_does_not_come_is_timed_out_before_web_hears_of_it",
+        "tests/deployment/proxies/test_strangers.py::test_a_body_that_does_not_come_is_timed_out_before_web_hears_of_it",
         ("    http-request wait-for-body time 5s\n", ""),
     ),
     mutant(
         "one client has a bound on its requests under way",
         "ops/haproxy/tally.cfg",
-        "tests/deployment/test_strangers.py::test_many_bodies_that_do_not_come_hold_up_nobody_else",
+        "tests/deployment/proxies/test_strangers.py::test_many_bodies_that_do_not_come_hold_up_nobody_else",
         ("    http-request deny deny_status 429 if { sc2_conn_cur gt 200 }\n", ""),
     ),
     mutant(
@@ -1254,12 +1255,12 @@ MUTANTS = (
     mutant(
         "what halted is looked at again before the next tick",
         "tasks/publishing/flush_task.py",
-        "tests/faults/test_messages.py::test_publishing_goes_on_soon_after_a_repair",
+        "tests/faults/processes/test_messages.py::test_publishing_goes_on_soon_after_a_repair",
         ("        if task.request.retries < MAX_RETRIES:", "        if False:"),
     ),
     mutant(
         "guessing stops",
-        "project/settings.py",
+        "project/settings/django.py",
         "tests/console/test_log_ins.py::test_guessing_stops_and_calls_go_on_meanwhile",
         ("AXES_FAILURE_LIMIT = 10", "AXES_FAILURE_LIMIT = 10_000"),
     ),

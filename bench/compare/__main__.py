@@ -9,7 +9,7 @@ from bench.compare.measure import backlog, killed, live
 from bench.compare.stream import Stream, fill_a_minute
 from bench.load import Missing
 from bench.machine import CACHE, describe
-from bench.progress import say
+from bench.reporting.progress import say
 from bench.servers import Backing, fresh
 
 EVENTS = 1_000_000

@@ -17,7 +17,7 @@ from bench.compare.told import InFile, InRedis, InTopic, Told
 from bench.contenders import EVENT_MODE
 from bench.load import Missing
 from bench.machine import CACHE, ROOT
-from bench.progress import say
+from bench.reporting.progress import say
 from bench.servers import Backing
 from counter.kafka.client import REQUESTS
 from counter.version import VERSION

@@ -7,7 +7,7 @@ from msgspec.json import decode, encode, format
 
 from bench.compare.measure import LATE, LIMIT_SECONDS, SILENT_SECONDS, Backlog, Killed, Live
 from bench.machine import DOCS
-from bench.markdown import table
+from bench.reporting.markdown import table
 
 
 @dataclass

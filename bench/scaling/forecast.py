@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from bench.markdown import table
+from bench.reporting.markdown import table
 from bench.scaling.capacity import Costs, Needs, needs
 
 RATES = (10_000, 1_000_000, 10_000_000)

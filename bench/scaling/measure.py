@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from bench.load import batched_ids_per_second, calls_per_second
 from bench.machine import ROOT, describe
-from bench.progress import say
+from bench.reporting.progress import say
 from bench.scaling.shapes import Running, Shape, running
 from bench.servers import Backing, fresh
 from bench.usage import Meter

@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 import pygal
 
 from bench.machine import DOCS
-from bench.plots import LOOK
+from bench.reporting.plots import LOOK
 from bench.scaling.costs import costs, cpu, middle
 from bench.scaling.measure import BASE, FOUR, FOUR_BUCKETS, MANY_BUCKETS, ONE, ONE_NODE, THREE_NODES, Results
 from bench.scaling.shapes import Shape

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from bench.load import CONNECTIONS
-from bench.markdown import table
+from bench.reporting.markdown import table
 from bench.scaling.capacity import DISTINCT, MINUTES_KEPT, UTILISATION
 from bench.scaling.costs import costs, cpu, middle
 from bench.scaling.forecast import capacity, cost_rows

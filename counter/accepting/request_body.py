@@ -1,7 +1,7 @@
 """The body of an ASGI request, up to a limit: no call may fill memory or disk."""
 
 from counter.accepting.asgi import App, Message, Receive, Scope, Send, send_problem
-from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import MAX_BODY
 from counter.accepting.problem import Problem
 
 

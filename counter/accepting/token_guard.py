@@ -1,7 +1,8 @@
 """TokenGuard: keeps calls without a token from the batch lane."""
 
-from counter.accepting import accept_call, batch_call
+from counter.accepting import accept_call
 from counter.accepting.asgi import App, Receive, Scope, Send
+from counter.accepting.batches import batch_call
 from counter.accepting.caller_tokens import CallerTokens
 
 PATHS = (accept_call.PATH, batch_call.PATH)

@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 from typing_extensions import override
 
-from counter.accepting import accept_call, batch_call
+from counter.accepting import accept_call
+from counter.accepting.batches import batch_call
 from counter.time_limit import AWAY
 
 HEADER = "X-Request-ID"

@@ -12,10 +12,10 @@ from counter.accepting.accept_call import PATH
 from counter.counters import DEFAULT
 from counter.store.counts import CountStore, Stats
 from tests.support.directives import configured
-from tests.support.minutes import begin_in_one
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.sinks import EventSink, Sink, counted
-from tests.support.web import DJANGO, WEB, serving
+from tests.support.tally.minutes import begin_in_one
+from tests.support.tally.web import DJANGO, WEB, serving
 
 # Each two of them meet.
 pytestmark = pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import redis
 from django.conf import settings
 
 from counter.accepting.accept_call import PATH
-from counter.accepting.batch_call import MAX_BODY
-from counter.accepting.batch_call import PATH as BATCH
+from counter.accepting.batches.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import PATH as BATCH
 from counter.counters import DEFAULT
 from counter.ids import Id
 from counter.sinks.redis.write import SCRIPT, Writer
@@ -28,7 +28,7 @@ from tests.support.processes import ServerProcess, wait_until
 from tests.support.reading import id_counts
 from tests.support.reset import empty, is_empty
 from tests.support.sinks import counted
-from tests.support.web import LANES, metric, serving
+from tests.support.tally.web import LANES, metric, serving
 
 BAD = 'tally_refused_calls_total{reason="bad_call"}'
 NDJSON = {"Content-Type": "application/x-ndjson"}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
-from counter.accepting import batch_path
 from counter.accepting.asgi import Message
-from counter.accepting.batch_call import MAX_CALL_IDS, PATH
-from counter.accepting.batch_path import BatchPath
+from counter.accepting.batches import batch_path
+from counter.accepting.batches.batch_call import MAX_CALL_IDS, PATH
+from counter.accepting.batches.batch_path import BatchPath
 from counter.sinks.redis.async_writer import AsyncWriter
 from counter.sinks.redis.connections import connect_async
 from counter.store import keys

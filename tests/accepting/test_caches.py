@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from counter.accepting.accept_call import PATH
-from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import MAX_BODY
 from tests.support.processes import ServerProcess
-from tests.support.web import LANES, serving
+from tests.support.tally.web import LANES, serving
 
 BATCH = "/api/v1/accept/"
 TOKEN = {"Authorization": "Bearer " + "let-me-count" * 3}

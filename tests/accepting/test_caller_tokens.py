@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from counter.accepting.accept_call import PATH
-from tests.support.postgres import Postgres, running
 from tests.support.processes import wait_until
-from tests.support.web import LANES, manage, serving
+from tests.support.servers.postgres import Postgres, running
+from tests.support.tally.web import LANES, manage, serving
 
 BATCH = "/api/v1/accept/"
 SECRET = "s3cret"

@@ -19,9 +19,9 @@ from uvicorn.protocols.http import flow_control, httptools_impl
 from counter.accepting.accept_call import PATH
 from counter.accepting.http.connections import MAX_TURNED_AWAY, SPARE_DESCRIPTORS, Limits
 from embedded.ports import free_port
+from tests.support.callers.raw import call, calling, get
 from tests.support.processes import BIN, HOME, LAUNCHER, Process, ServerProcess, run, tally, wait_until
-from tests.support.protocol_server import bounded
-from tests.support.raw import call, calling, get
+from tests.support.servers.protocol_server import bounded
 
 NEVER = 1000.0
 PATIENT = {"idle": NEVER, "head": NEVER, "body": NEVER, "write": NEVER, "linger": NEVER}

@@ -9,12 +9,12 @@ import pytest
 import redis
 
 from counter.accepting.accept_call import PATH
-from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import MAX_BODY
 from counter.accepting.http.bounded_protocol import MAX_HEAD
 from counter.store.counts import CountStore
+from tests.support.callers.raw import Caller, call, calling, get
 from tests.support.processes import ServerProcess, wait_until
-from tests.support.raw import Caller, call, calling, get
-from tests.support.web import DJANGO, metric, serving
+from tests.support.tally.web import DJANGO, metric, serving
 
 CHUNKED = "Transfer-Encoding: chunked"
 ENDPOINT = "7&endpoint=http://127.0.0.1/"

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.accepting.batch_body import MAX_NAMED, read_batch
-from counter.accepting.batch_call import JSON, MAX_BODY, MAX_CALL_IDS, MAX_ERRORS, MAX_LINES, NDJSON, BadBatch
-from counter.accepting.batch_errors import MAX_FIELD
+from counter.accepting.batches.batch_body import MAX_NAMED, read_batch
+from counter.accepting.batches.batch_call import (
+    JSON,
+    MAX_BODY,
+    MAX_CALL_IDS,
+    MAX_ERRORS,
+    MAX_LINES,
+    NDJSON,
+    BadBatch,
+)
+from counter.accepting.batches.batch_errors import MAX_FIELD
 from counter.ids import MAX_ID, MIN_ID
 
 

@@ -15,8 +15,8 @@ from counter.models import ApiToken, PublishedMinute
 from counter.redis.clients import connect_for_accept
 from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.counts import CountStore
-from tests.support.flushing import accept
 from tests.support.processes import ServerProcess
+from tests.support.tally.flushing import accept
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.support.processes import BIN, ROOT
-from tests.support.web import LANES, serving
+from tests.support.tally.web import LANES, serving
 
 
 @pytest.mark.parametrize("interface", LANES)

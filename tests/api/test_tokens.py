@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from counter.models import ApiToken
-from tests.support.commands import command
+from tests.support.tally.commands import command
 
 pytestmark = pytest.mark.django_db
 

@@ -17,10 +17,10 @@ from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
-from tests.support.minutes import begin_in_one
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
 from tests.support.reset import new_topics
-from tests.support.web import WEB, manage, web
+from tests.support.tally.minutes import begin_in_one
+from tests.support.tally.web import WEB, manage, web
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WAIT_MS = 60_000

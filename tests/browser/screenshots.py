@@ -21,7 +21,7 @@ from counter.minute import SECONDS, Minute
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tests.browser.conftest import System
 from tests.support.processes import ROOT, ServerProcess, wait_until
-from tests.support.web import manage
+from tests.support.tally.web import manage
 
 IMAGES = ROOT / "docs" / "images"
 WEEK = 7 * 24 * 60

@@ -13,7 +13,7 @@ from counter.accepting.accept_call import PATH
 from counter.journal.failed_callbacks import FailedCallback, FailedCallbacks
 from tests.browser.conftest import WAIT_MS, System
 from tests.support.processes import ServerProcess
-from tests.support.web import manage
+from tests.support.tally.web import manage
 
 expect.set_options(timeout=WAIT_MS)
 

@@ -33,10 +33,10 @@ from tasks.callbacks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks.retries import MAX_RETRIES_WAITING
 from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tasks.publishing.flush import BUDGET_SECONDS
-from tests.support.endpoint import Receiver, callback_worker, ok, receiving
 from tests.support.processes import HOME, run, tally, wait_until
 from tests.support.requests_topic import Requests
-from tests.support.web import metric, serving
+from tests.support.servers.endpoint import Receiver, callback_worker, ok, receiving
+from tests.support.tally.web import metric, serving
 
 NOBODY = "http://192.0.2.1/"
 

@@ -19,8 +19,8 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.task_names import callback_queue
 from tasks.callbacks.retries import MAX_RETRIES_WAITING
 from tasks.callbacks.webhook import call_endpoint
-from tests.support.endpoint import callback_worker, ok, receiving
 from tests.support.processes import run, wait_until
+from tests.support.servers.endpoint import callback_worker, ok, receiving
 
 URL = "/admin/counter/pendingminute/callbacks/"
 SECRET = "http://user:password@hooks.example/T0/secret"

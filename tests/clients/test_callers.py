@@ -8,11 +8,11 @@ import httpx
 import pytest
 import redis
 
-from counter.accepting.batch_call import PATH
+from counter.accepting.batches.batch_call import PATH
 from tests.support.checker import Calls, verify_waiting
 from tests.support.needs import program
 from tests.support.processes import ROOT, Process, ServerProcess, run, wait_until
-from tests.support.web import serving
+from tests.support.tally.web import serving
 
 RECIPES = ROOT / "docs" / "recipes"
 LARGE = 2**53 + 1

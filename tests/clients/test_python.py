@@ -16,8 +16,8 @@ from tally_client.client import PATH
 from embedded.ports import free_port
 from tests.support.checker import Calls, verify_waiting
 from tests.support.processes import HOME, ROOT, ServerProcess, run, wait_until
-from tests.support.proxy import Cut, Proxy, Towards, proxy_to
-from tests.support.web import WEB, serving, web
+from tests.support.servers.proxy import Cut, Proxy, Towards, proxy_to
+from tests.support.tally.web import WEB, serving, web
 
 SOURCE = str(ROOT / "clients" / "python" / "src")
 

@@ -16,8 +16,8 @@ from counter.store.counts import CountStore
 from tasks.audits.audit_task import audit_minute
 from tasks.publishing.flush import Flush
 from tasks.publishing.history import follow
-from tests.support.minutes import HISTORY
 from tests.support.requests_topic import Requests, at
+from tests.support.tally.minutes import HISTORY
 
 pytestmark = pytest.mark.django_db
 

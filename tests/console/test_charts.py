@@ -9,7 +9,7 @@ from console.pages.charts import SPANS, Window, chart
 from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.telemetry import metrics, rejections
-from tests.support.minutes import HISTORY, publish
+from tests.support.tally.minutes import HISTORY, publish
 
 pytestmark = pytest.mark.django_db
 

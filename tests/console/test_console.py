@@ -31,8 +31,8 @@ from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState
 from tests.console.conftest import Login
 from tests.support.directives import configured
-from tests.support.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
 from tests.support.processes import ServerProcess
+from tests.support.tally.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka_process")]
 

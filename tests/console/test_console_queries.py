@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from counter.minute import Minute
 from counter.store.counts import CountStore
-from tests.support.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
+from tests.support.tally.minutes import HISTORY, HOME, LIVE, publish, wait_in_redis
 
 pytestmark = pytest.mark.django_db
 

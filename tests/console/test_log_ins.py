@@ -13,7 +13,7 @@ from pytest_django import Settings
 from console.accounts.log_ins import client
 from counter.accepting.accept_call import PATH
 from tests.support.processes import ServerProcess, wait_until
-from tests.support.web import manage, serving
+from tests.support.tally.web import manage, serving
 
 LOGIN = "/admin/login/"
 

@@ -30,10 +30,10 @@ from embedded.ports import free_port
 from project.celery import app
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush_task import flush_closed_minutes
-from tests.support.endpoint import ok, receiving
-from tests.support.flushing import accept, next_minute, publish_one
 from tests.support.processes import HOME, run, tally, wait_until
 from tests.support.requests_topic import Requests, at, consolidating
+from tests.support.servers.endpoint import ok, receiving
+from tests.support.tally.flushing import accept, next_minute, publish_one
 
 
 def facts(panel: str) -> dict[str, Fact]:

@@ -16,10 +16,10 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.counts import CountStore
 from tasks.output import published_ids
 from tasks.publishing.history import follow
-from tests.support.flushing import accept, next_minute, run
-from tests.support.minutes import HISTORY, publish
 from tests.support.processes import ServerProcess
 from tests.support.reset import new_topics
+from tests.support.tally.flushing import accept, next_minute, run
+from tests.support.tally.minutes import HISTORY, publish
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

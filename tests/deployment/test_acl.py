@@ -23,7 +23,7 @@ from counter.store.publishing_state import PublishingState
 from counter.store.rebucketing import spread_over
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.support.acl import users
+from tests.support.access.acl import users
 from tests.support.processes import ServerProcess, run
 
 PASSWORD = "not-to-be-seen"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.postgres import Postgres, running
-from tests.support.web import manage, serving
+from tests.support.servers.postgres import Postgres, running
+from tests.support.tally.web import manage, serving
 
 LOGIN = "/admin/login/"
 FILL = """

@@ -16,9 +16,9 @@ import redis
 from counter.accepting.accept_call import PATH
 from counter.store.counts import CountStore
 from tests.faults.tally import Tally
-from tests.support.postgres import Postgres, running
 from tests.support.processes import run, tally, wait_until
-from tests.support.web import LANES, manage, serving
+from tests.support.servers.postgres import Postgres, running
+from tests.support.tally.web import LANES, manage, serving
 
 TABLES = ("counter_publishedminute", "django_session", "counter_apitoken", "auth_user")
 COUNT = "SELECT count(*) FROM counter_publishedminute"

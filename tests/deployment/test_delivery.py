@@ -241,7 +241,8 @@ def test_settings_are_ones_that_there_are() -> None:
     used |= set(re.findall(r"\$\{(\w+)", read("docker-compose.yml")))
     used |= {name for name, pod in pods("elsewhere").items() if name != "valkey" for name in told(pod)}
     assert {name.removesuffix("_FILE") for name in used} - {"POD_IP"} <= known
-    assert set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', read("project/settings.py"))) <= known
+    settings = "".join(path.read_text() for path in ROOT.glob("project/settings/*.py"))
+    assert set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', settings)) <= known
 
 
 def test_valkey_is_set_up_everywhere_as_it_must_be() -> None:

@@ -13,8 +13,8 @@ from embedded import ports
 from embedded.machine import memory
 from embedded.system import CannotRunError, System
 from tests.support.processes import START_SECONDS, run, wait_until
-from tests.support.web import manage
-from tests.support.whole_system import Run
+from tests.support.tally.web import manage
+from tests.support.tally.whole_system import Run
 
 OTHERS = 0o077
 ODD = "c++#?%20%s[x]*'&=~(a) $HOME {b}"

@@ -11,8 +11,8 @@ import pytest
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
-from tests.support.flushing import accept, next_minute
 from tests.support.processes import BIN, LAUNCHER, Process, run, tally, wait_until
+from tests.support.tally.flushing import accept, next_minute
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 

@@ -13,7 +13,7 @@ import pytest
 
 from embedded.ports import free_port
 from tests.support.processes import BIN, HOME, LAUNCHER, Process, run, tally, wait_until
-from tests.support.web import serving
+from tests.support.tally.web import serving
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 MARK = "marked-so-that-it-is-seen"

@@ -17,10 +17,10 @@ from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from tasks.publishing.flush import Flush
 from tests.sentinels import Watched, running
+from tests.support.callers.load import Load
 from tests.support.checker import verify
-from tests.support.load import Load
 from tests.support.processes import run, tally, wait_until
-from tests.support.web import serving
+from tests.support.tally.web import serving
 
 CALLS = 200
 

@@ -14,8 +14,8 @@ import redis
 from counter.accepting.accept_call import PATH
 from counter.store.counts import CountStore
 from embedded.ports import free_port
+from tests.support.callers.load import Load
 from tests.support.checker import verify_waiting
-from tests.support.load import Load
 from tests.support.processes import HOME, Process, ServerProcess, run, tally, wait_until
 
 CALLS = 50

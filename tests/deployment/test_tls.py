@@ -34,14 +34,14 @@ from embedded.valkey import Valkey
 from tasks.errors import KafkaAway
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.output.transaction import TRANSACTIONAL_ID, Transaction
-from tests.support.acl import users
-from tests.support.certificates import Authority, Certificate
-from tests.support.endpoint import ok, receiving
+from tests.support.access.acl import users
+from tests.support.access.certificates import Authority, Certificate
 from tests.support.needs import program
-from tests.support.postgres import USER, Postgres
 from tests.support.processes import BIN, ROOT, Process, ServerProcess, run, tally, wait_until
-from tests.support.secure_kafka import SecureKafka
-from tests.support.web import manage, metric, serving
+from tests.support.servers.endpoint import ok, receiving
+from tests.support.servers.postgres import USER, Postgres
+from tests.support.servers.secure_kafka import SecureKafka
+from tests.support.tally.web import manage, metric, serving
 
 RECEIVER = free_port()
 """Where the endpoint of a callback listens."""

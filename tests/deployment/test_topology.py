@@ -22,16 +22,16 @@ from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
-from tests.support.certificates import Authority
+from tests.support.access.certificates import Authority
+from tests.support.callers.load import Load, kill_with_calls
 from tests.support.checker import Calls, verify
-from tests.support.endpoint import Receiver, ok, receiving
-from tests.support.load import Load, kill_with_calls
-from tests.support.nginx import Nginx
-from tests.support.postgres import Postgres, running
 from tests.support.processes import Process, ServerProcess, run, tally, wait_until
-from tests.support.prometheus import Alertmanager, Prometheus, dashboard_queries
 from tests.support.reset import new_topics
-from tests.support.web import manage, metric
+from tests.support.servers.endpoint import Receiver, ok, receiving
+from tests.support.servers.nginx import Nginx
+from tests.support.servers.postgres import Postgres, running
+from tests.support.servers.prometheus import Alertmanager, Prometheus, dashboard_queries
+from tests.support.tally.web import manage, metric
 
 # bin/tally's own name for each.
 WEBS = {"web-1": "web", "web-2": "web"}

@@ -16,13 +16,13 @@ from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from embedded.ports import free_port
 from project.celery import app
-from tests.support.certificates import Authority
+from tests.support.access.certificates import Authority
+from tests.support.callers.load import Load
 from tests.support.checker import Calls, verify
-from tests.support.installed import Installed
-from tests.support.load import Load
-from tests.support.nginx import Nginx
 from tests.support.processes import ROOT, Process, run, tally, wait_until
 from tests.support.reading import unique_counts
+from tests.support.servers.nginx import Nginx
+from tests.support.tally.installed import Installed
 
 RELEASE = ROOT / "tests" / "deployment" / "tally-1.0.0-py3-none-any.whl"
 WEBS = ("web-1", "web-2")

@@ -13,9 +13,9 @@ from counter.minute import Minute
 from counter.store.counts import CountStore
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.publishing.flush import Flush
-from tests.support.audit import audit
 from tests.support.reading import records, wait_for_markers
 from tests.support.requests_topic import Requests, at
+from tests.support.tally.audit import audit
 
 pytestmark = pytest.mark.django_db
 MINUTES = 4

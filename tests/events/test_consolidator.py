@@ -26,7 +26,7 @@ from tests.support.directives import configured, used_memory
 from tests.support.processes import DEADLINE_SECONDS, wait_until
 from tests.support.reading import unique_counts
 from tests.support.requests_topic import Requests, at, claim, consolidating
-from tests.support.systems import systems
+from tests.support.tally.systems import systems
 
 pytestmark = pytest.mark.django_db
 

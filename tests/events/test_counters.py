@@ -16,9 +16,9 @@ from counter.store.offsets import Progress
 from counter.store.registry import known_buckets, registered
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush import Flush
-from tests.support.audit import audit
 from tests.support.reading import id_counts, records, rows
 from tests.support.requests_topic import Requests, at, consolidating
+from tests.support.tally.audit import audit
 
 pytestmark = pytest.mark.django_db
 

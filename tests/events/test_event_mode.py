@@ -25,11 +25,11 @@ from counter.store.offsets import Progress
 from counter.store.rebucketing import EventsAreCounted, spread_over
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify, verify_waiting
-from tests.support.flushing import pass_time
 from tests.support.processes import ROOT, wait_until
 from tests.support.reading import unique_counts
 from tests.support.requests_topic import Requests, at, claim, consolidating, delete_topic
-from tests.support.web import manage_command
+from tests.support.tally.flushing import pass_time
+from tests.support.tally.web import manage_command
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from tests.fuzz import corpus
 from tests.fuzz.wire import agree, ask, exchange
 from tests.support.processes import HOME, ServerProcess
 from tests.support.reset import empty
-from tests.support.web import LANES, serving
+from tests.support.tally.web import LANES, serving
 
 ENDPOINT = b"endpoint=http://127.0.0.1:1/"
 bits = st.sampled_from(

@@ -13,7 +13,7 @@ from counter.store.publishing_state import PublishingState
 from tests.support.directives import configured, used_memory
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.reset import new_topics
-from tests.support.web import serving
+from tests.support.tally.web import serving
 
 
 @pytest.fixture(scope="module")

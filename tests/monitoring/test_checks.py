@@ -15,7 +15,7 @@ from pytest_django import Settings
 from embedded.ports import free_port
 from tests.support.directives import configured
 from tests.support.processes import BIN, HOME, ROOT, Process, run, tally, wait_until
-from tests.support.web import WEB, manage, serving, web
+from tests.support.tally.web import WEB, manage, serving, web
 
 
 def found(**options: list[str]) -> set[str]:

@@ -18,7 +18,7 @@ from project.telemetry.log_bounds import (
     cut_text,
 )
 from tests.support.processes import HOME, ServerProcess, run_python, wait_until
-from tests.support.web import metric, serving
+from tests.support.tally.web import metric, serving
 
 LOGGERS = 3
 """That write at a request: Django's, django-structlog's and Tally's own."""

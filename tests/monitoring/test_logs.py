@@ -16,11 +16,11 @@ from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app
-from tests.support.flushing import accept, next_minute
 from tests.support.logs import lines
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, run_python, wait_until
 from tests.support.reset import new_topics
-from tests.support.web import manage, serving
+from tests.support.tally.flushing import accept, next_minute
+from tests.support.tally.web import manage, serving
 
 ACCEPT = "/api/verve/accept"
 SECRETS = {

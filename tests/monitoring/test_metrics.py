@@ -23,12 +23,12 @@ from counter.store.offsets import Progress
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
 from tests.support.directives import configured
-from tests.support.flushing import accept, next_minute, publish_one
-from tests.support.flushing import run as run_flush
 from tests.support.needs import program
 from tests.support.processes import HOME, ROOT, Process, ServerProcess, run, wait_until
-from tests.support.prometheus import DASHBOARD, RULES, dashboard_queries
-from tests.support.web import serving
+from tests.support.servers.prometheus import DASHBOARD, RULES, dashboard_queries
+from tests.support.tally.flushing import accept, next_minute, publish_one
+from tests.support.tally.flushing import run as run_flush
+from tests.support.tally.web import serving
 
 RUNBOOK = "https://github.com/example/tally/blob/main/docs/operations.md"
 RULE_TESTS = RULES.with_name("tally.rules.test.yml")

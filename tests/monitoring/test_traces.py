@@ -14,11 +14,11 @@ from redbeat import RedBeatSchedulerEntry
 from counter.store.counts import CountStore
 from counter.task_names import CALLBACK_QUEUES, FLUSH
 from project.celery import app
-from tests.support.collector import Collector, collecting
-from tests.support.flushing import accept, next_minute
 from tests.support.logs import lines
 from tests.support.processes import BIN, HOME, Process, run, run_python, wait_until
-from tests.support.web import manage, serving
+from tests.support.servers.collector import Collector, collecting
+from tests.support.tally.flushing import accept, next_minute
+from tests.support.tally.web import manage, serving
 
 ACCEPT = "/api/verve/accept"
 

@@ -20,10 +20,10 @@ from counter.sinks.redis.sync_writer import SyncWriter
 from counter.store.counts import CountStore
 from tasks.events.markers import mark
 from tasks.kafka.topics import ID_COUNTS, create_topics
-from tests.support.flushing import accept, next_minute, publish_one, run
 from tests.support.processes import ROOT
 from tests.support.reading import headers, messages, records
 from tests.support.reset import delete_topics
+from tests.support.tally.flushing import accept, next_minute, publish_one, run
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = {"unique-counts": "uniqueCount", "id-counts": "idCount"}

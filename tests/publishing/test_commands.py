@@ -16,9 +16,9 @@ from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE, Bucket
 from counter.store.orphans import Orphan, Orphans
 from counter.store.publishing_state import PublishingState
-from tests.support.commands import command, facts
-from tests.support.flushing import accept, next_minute, publish_one
 from tests.support.reading import id_counts, unique_counts
+from tests.support.tally.commands import command, facts
+from tests.support.tally.flushing import accept, next_minute, publish_one
 
 
 def test_pending_lists_the_minutes(store: CountStore) -> None:

@@ -16,8 +16,8 @@ from counter.store.counts import CountStore
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing import history, steps
 from tasks.publishing.flush import Flush
-from tests.support.flushing import next_minute, run
 from tests.support.reading import id_counts, records, rows
+from tests.support.tally.flushing import next_minute, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -26,9 +26,9 @@ from tasks.errors import Halt, KafkaAway
 from tasks.publishing import history, publication, rows
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
-from tests.support.flushing import accept, next_minute, pass_time, publish_one, run, send
 from tests.support.processes import ServerProcess
 from tests.support.reading import id_counts, unique_counts
+from tests.support.tally.flushing import accept, next_minute, pass_time, publish_one, run, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

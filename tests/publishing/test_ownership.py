@@ -24,7 +24,7 @@ from tasks.output.transaction import Transaction
 from tasks.publishing import steps
 from tests.support.checker import verify_each
 from tests.support.reading import id_counts, unique_counts
-from tests.support.systems import System, systems
+from tests.support.tally.systems import System, systems
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -22,11 +22,11 @@ from counter.store.counts import CountStore
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
-from tests.support.flushing import accept, next_minute
-from tests.support.flushing import run as flush
 from tests.support.processes import ROOT, ServerProcess, run, wait_until
 from tests.support.reading import records
 from tests.support.requests_topic import consolidating
+from tests.support.tally.flushing import accept, next_minute
+from tests.support.tally.flushing import run as flush
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 PREFIXES = ("one.", "two-")

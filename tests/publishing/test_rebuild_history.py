@@ -12,8 +12,8 @@ from tasks.management.commands import rebuild_history
 from tasks.output.published_log import Published
 from tasks.publishing import history
 from tasks.publishing.flush import Flush
-from tests.support.flushing import accept, next_minute, send
 from tests.support.processes import ServerProcess
+from tests.support.tally.flushing import accept, next_minute, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

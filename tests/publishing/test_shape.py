@@ -32,13 +32,13 @@ from tasks.kafka.shape_rules import TRANSACTION_LOG
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tasks.publishing import steps
 from tests.support.checker import Calls, verify
-from tests.support.commands import command, facts
-from tests.support.flushing import accept, next_minute, publish_one, run
 from tests.support.processes import ServerProcess, wait_until
 from tests.support.processes import run as run_process
 from tests.support.reading import unique_counts
 from tests.support.requests_topic import Requests, consolidating
-from tests.support.web import serving
+from tests.support.tally.commands import command, facts
+from tests.support.tally.flushing import accept, next_minute, publish_one, run
+from tests.support.tally.web import serving
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 

@@ -18,9 +18,9 @@ from bench.compare.engines import CONNECTOR
 from counter.store.counts import CountStore
 from embedded import jars
 from tasks.publishing.flush import Flush
-from tests.support.flushing import accept, next_minute
 from tests.support.processes import HOME, ROOT, Process, run, wait_until
 from tests.support.reading import HOUR, records, recount
+from tests.support.tally.flushing import accept, next_minute
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FOLDER = ROOT / "docs" / "recipes" / "flink"

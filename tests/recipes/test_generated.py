@@ -17,7 +17,7 @@ from counter.ids import Id
 from tests.support.checker import Calls, verify_waiting
 from tests.support.needs import program
 from tests.support.processes import ROOT, ServerProcess
-from tests.support.web import serving
+from tests.support.tally.web import serving
 
 pytestmark = pytest.mark.slow
 FILES = Path(__file__).parent / "generated"

@@ -12,11 +12,11 @@ from pytest_django import Settings
 
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
-from tests.support.flushing import accept, next_minute
-from tests.support.kafka_connect import KafkaConnect
-from tests.support.postgres import USER, Postgres, running
 from tests.support.processes import ROOT, Process, run, wait_until
 from tests.support.reading import DAY, HOUR, read_id_counts, recount
+from tests.support.servers.kafka_connect import KafkaConnect
+from tests.support.servers.postgres import USER, Postgres, running
+from tests.support.tally.flushing import accept, next_minute
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FOLDER = ROOT / "docs" / "recipes" / "postgresql"

@@ -12,9 +12,9 @@ from pytest_django import Settings
 
 from counter.store.counts import CountStore
 from tasks.publishing.flush import Flush
-from tests.support.flushing import accept, next_minute
 from tests.support.processes import HOME, ROOT, Process, run, wait_until
 from tests.support.reading import DAY, HOUR, recount
+from tests.support.tally.flushing import accept, next_minute
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 IDS = 20_000

@@ -31,8 +31,8 @@ from tests.soak.recount import audit_all  # noqa: E402
 from tests.soak.rival import rival  # noqa: E402
 from tests.soak.servers import HOME, Servers, clusters, one_of_each  # noqa: E402
 from tests.soak.stack import Stack, running_stack  # noqa: E402
+from tests.support.callers.load import Load  # noqa: E402
 from tests.support.checker import verify  # noqa: E402  (needs Django's settings)
-from tests.support.load import Load  # noqa: E402
 from tests.support.processes import wait_until  # noqa: E402
 
 CLIENTS = 6

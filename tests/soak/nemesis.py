@@ -21,9 +21,9 @@ from tests.soak.rival import Rival, has_published
 from tests.soak.servers import BROKER, BUCKETS, CELERYS, KAFKA, VALKEY, Elected, Server
 from tests.soak.stack import Stack
 from tests.soak.topic import Topic
-from tests.support.cluster import ValkeyCluster
 from tests.support.processes import wait_until
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
+from tests.support.servers.redis_cluster import ValkeyCluster
 
 LEAD = "redbeat::lock"
 BEATS = ("redbeat::schedule", "redbeat::statics", "redbeat:flush-closed-minutes", task_names.FLUSH_QUEUE)

@@ -11,9 +11,9 @@ from counter.store.offsets import Progress
 from tasks.audits.minute_reader import read_ends
 from tasks.events.markers import mark
 from tasks.publishing.flush import Flush
-from tests.support.audit import audit
 from tests.support.processes import wait_until
 from tests.support.requests_topic import consolidating
+from tests.support.tally.audit import audit
 
 ID = 10**12
 """No caller uses it."""

@@ -15,7 +15,7 @@ from project.celery import app
 from tests.soak.servers import HOME
 from tests.support.checker import verify_waiting
 from tests.support.processes import ServerProcess, run, tally
-from tests.support.systems import System
+from tests.support.tally.systems import System
 
 ID = 2 * 10**12
 """The first of its ids; no caller uses any of them."""

@@ -16,10 +16,10 @@ from counter.store.rebucketing import spread_over
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.support import cluster, kafka_cluster
-from tests.support.cluster import ValkeyCluster
 from tests.support.processes import ServerProcess, run
-from tests.support.proxy import Proxy, proxy_to, two_ways
+from tests.support.servers import kafka_cluster, redis_cluster
+from tests.support.servers.proxy import Proxy, proxy_to, two_ways
+from tests.support.servers.redis_cluster import ValkeyCluster
 
 HOME = Path(os.environ["TALLY_HOME"])
 BUCKETS = 16
@@ -106,7 +106,7 @@ def clusters() -> Iterator[Servers]:
     """Three masters with a replica each, three brokers, and a Valkey for Celery's messages."""
     with ExitStack() as stack:
         valkey, broker_proxy = _valkey(stack)
-        valkeys = stack.enter_context(cluster.running(HOME / "valkeys", proxies=True))
+        valkeys = stack.enter_context(redis_cluster.running(HOME / "valkeys", proxies=True))
         kafkas = stack.enter_context(kafka_cluster.running(HOME / "kafkas"))
         shared = {"REDIS_URL": valkeys.url, "REDIS_BUCKETS": BUCKETS, "ACCEPT_REPLICAS": 1}
         stack.enter_context(override_settings(**shared, KAFKA_BOOTSTRAP_SERVERS=kafkas.bootstrap_servers))

@@ -21,7 +21,7 @@ from tasks.kafka.topics import create_topics
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
 from tests.support.processes import Process, run, tally, wait_until
-from tests.support.web import manage
+from tests.support.tally.web import manage
 
 
 class Stack:

@@ -18,7 +18,7 @@ from counter.minute import Minute
 from counter.store.keys import WHOLE
 from tests.support.checker import Calls, verify
 from tests.support.processes import BIN, START_SECONDS, Process, run, wait_until
-from tests.support.whole_system import PROGRAMS, Run, command_line
+from tests.support.tally.whole_system import PROGRAMS, Run, command_line
 
 CALLERS = 4
 PAUSE_SECONDS, BACK_OFF_SECONDS = 0.01, 0.05

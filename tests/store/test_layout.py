@@ -19,11 +19,11 @@ from counter.store.counts import CountStore
 from counter.store.rebucketing import misfit, spread_over
 from tasks.publishing import steps
 from tasks.publishing.flush import Flush
+from tests.support.callers.load import Load
 from tests.support.checker import Calls, verify, verify_waiting
-from tests.support.flushing import next_minute, pass_time
-from tests.support.load import Load
 from tests.support.reading import unique_counts
-from tests.support.web import serving
+from tests.support.tally.flushing import next_minute, pass_time
+from tests.support.tally.web import serving
 
 NUMBERS = [(1, 16), (16, 1), (16, 32), (32, 16)]
 

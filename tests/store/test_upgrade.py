@@ -8,9 +8,9 @@ import redis
 
 from counter.store.counts import CountStore
 from tasks.publishing import flush
-from tests.support.flushing import run
 from tests.support.reading import id_counts, unique_counts
-from tests.support.web import manage
+from tests.support.tally.flushing import run
+from tests.support.tally.web import manage
 
 # In the words of the contract, and not by any code of this version.
 WRITTEN = """

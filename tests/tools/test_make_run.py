@@ -16,7 +16,7 @@ import pytest
 from embedded.ports import why_foreign
 from embedded.system import System
 from tests.support.processes import START_SECONDS, run, wait_until
-from tests.support.whole_system import Run, are_gone
+from tests.support.tally.whole_system import Run, are_gone
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells children of a parent's death"

@@ -17,7 +17,7 @@ from embedded.kafka import ARCHIVES
 from embedded.ports import free_port
 from tests.support.processes import BIN, ROOT, START_SECONDS, Process, run, wait_until
 from tests.support.reading import id_counts, unique_counts
-from tests.support.systems import System
+from tests.support.tally.systems import System
 
 PACKAGES = ("tally", "project", "console", "tasks", "counter", "embedded")
 

@@ -5,7 +5,7 @@ import re
 import httptools
 
 from counter.accepting import accept_call
-from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import MAX_BODY
 from counter.accepting.hot_path import BAD, LARGE, AcceptCall, Exchange
 from counter.accepting.http.bounded_protocol import BODY, WHOLE, Refused
 from counter.accepting.http.ordered_protocol import OrderedProtocol

@@ -9,7 +9,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from counter.accepting.batch_call import MAX_BODY
+from counter.accepting.batches.batch_call import MAX_BODY
 from counter.accepting.caller_tokens import CallerTokens
 from counter.accepting.hot_path import LARGE, SLOW, UNAVAILABLE, WIDE, Answer
 from counter.accepting.http.connections import Connections

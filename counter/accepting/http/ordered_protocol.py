@@ -8,9 +8,7 @@ import asyncio
 from typing import Any, cast
 
 import httptools
-from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.server import ServerState
 
 from counter.accepting.hot_path import BAD, Answer, Exchange
 from counter.accepting.http.bounded_protocol import BODY, HEAD, WHOLE, BoundedProtocol
@@ -26,14 +24,8 @@ class OrderedProtocol(BoundedProtocol):
 
     __slots__ = ("_is_blocked", "_is_half_closed", "_is_parsing", "_is_proceeding", "_unparsed")
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._unparsed = b""
         self._is_half_closed = self._is_blocked = self._is_parsing = self._is_proceeding = False
 

@@ -16,7 +16,8 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from typing_extensions import override
 
-from counter.accepting import accept_call, batch_call, problem
+from counter.accepting import accept_call, problem
+from counter.accepting.batches import batch_call
 from counter.accepting.receipt import Receipt
 from counter.api.queries import MinuteField
 from counter.api.schema.parts import (

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from counter.accepting import accept_call, batch_call
+from counter.accepting import accept_call
+from counter.accepting.batches import batch_call
 from counter.api.schema.accepting import ACCEPT_OPERATIONS
 
 

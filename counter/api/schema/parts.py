@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from counter.accepting import batch_call, problem
+from counter.accepting import problem
+from counter.accepting.batches import batch_call
 from counter.api.serializers import TEXT_ID, ProblemBody
 
 PROBLEMS = {

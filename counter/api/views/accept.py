@@ -13,9 +13,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
-from counter.accepting import accept_call, batch_call
-from counter.accepting.batch_body import read_batch
-from counter.accepting.batch_call import MAX_BODY, BadBatch, Batch
+from counter.accepting import accept_call
+from counter.accepting.batches import batch_call
+from counter.accepting.batches.batch_body import read_batch
+from counter.accepting.batches.batch_call import MAX_BODY, BadBatch, Batch
 from counter.accepting.callback_queue import CallbackQueue
 from counter.accepting.receipt import Receipt
 from counter.accepting.request_body import ENCODED, TOO_LARGE, UNENCODED
