@@ -119,6 +119,11 @@ class PublishingState:
             raise Garbled(keys.COMMITTED, kept)
         return parse_minute(keys.COMMITTED, last.encode()), int(offset)
 
+    def forget_acknowledged(self, offset: int) -> None:
+        """The acknowledged commit that begins at that offset could never be read, and is aborted."""
+        if (kept := self.acknowledged()) and kept[1] == offset:
+            self._client.delete(keys.COMMITTED)
+
     def keep_partitions(self, count: int) -> None:
         """Take an operator's word that readers of `unique-counts` know of so many partitions."""
         self._client.set(keys.PARTITIONS, count)

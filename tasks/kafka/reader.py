@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -12,6 +13,9 @@ from tasks.kafka.triage import asking
 
 ASK_SECONDS = 20.0
 """Without an answer, after which Kafka counts as away."""
+
+STEP_BACK = 16
+"""Offsets; enough for the last record and its control markers. A tail of aborted ones takes a wider look."""
 
 PAUSE_SECONDS = 0.1
 POLL_SECONDS = 1.0
@@ -107,6 +111,15 @@ class TopicReader:
             if is_end and seen >= beyond:
                 return
         raise KafkaAway(f"{self.topic} could not be read to its end in time")
+
+    def look_back(self, partition: int) -> Iterator[tuple[Iterator[Message], bool]]:
+        """The records at the end, each time of a wider look, and whether these are all there are."""
+        low, high = self.bounds(partition)
+        start, back = high, STEP_BACK
+        while start > low:
+            start = max(low, high - back)
+            yield chain.from_iterable(self.read(partition, start)), start == low
+            back *= STEP_BACK
 
     def _next(self, most: int, wait: float) -> tuple[list[Message], bool]:
         """Some records, and whether the partition ends there."""

@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,6 +46,19 @@ class Slice:
     counts: list[tuple[Id, int]]
     next: str | None
     """Where the next slice begins; None after the last."""
+
+
+def newest_minute(partitions: Iterable[int]) -> Minute | None:
+    """The newest one of which these partitions have a committed id-count. Raises KafkaAway or NoTopic."""
+    with TopicReader(prefixed(ID_COUNTS), "tally-log") as reader:
+        return max(filter(None, (_last_minute(reader, each) for each in partitions)), default=None)
+
+
+def _last_minute(reader: TopicReader, partition: int) -> Minute | None:
+    for messages, _ in reader.look_back(partition):
+        if last := deque(messages, maxlen=1):
+            return Minute.parse(_decode(last.pop().value() or b"").minute)
+    return None
 
 
 class PublishedIds:

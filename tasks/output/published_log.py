@@ -16,9 +16,6 @@ from tasks.kafka.reader import TopicReader
 from tasks.kafka.topics import PARTITION, UNIQUE_COUNTS
 from tasks.output.records import UniqueCount
 
-STEP_BACK = 16
-"""Offsets; enough for the last record and its control markers. A tail of aborted ones takes a wider look."""
-
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -47,14 +44,14 @@ class PublishedLog:
 
     def last(self) -> Published | None:
         """The last committed record; None when there is none. Raises BadRecord when it can't be read."""
-        for messages, _ in self._looks_back():
+        for messages, _ in self._reader.look_back(PARTITION):
             if last := deque(messages, maxlen=1):
                 return _published(last.pop())
         return None
 
     def last_minute(self) -> list[Published]:
         """The records of the last published minute, those of all its counters; none that can't be read."""
-        for messages, is_all in self._looks_back():
+        for messages, is_all in self._reader.look_back(PARTITION):
             found = list(_readable(messages))
             if found and (is_all or found[0].record.minute < found[-1].record.minute):
                 return [each for each in found if each.record.minute == found[-1].record.minute]
@@ -62,7 +59,7 @@ class PublishedLog:
 
     def back_to(self, minute: Minute) -> list[Published]:
         """The committed records from this minute's on, and some before it; none that can't be read."""
-        for messages, is_all in self._looks_back():
+        for messages, is_all in self._reader.look_back(PARTITION):
             found = list(_readable(messages))
             if is_all or (found and found[0].record.minute < minute):
                 return found
@@ -93,15 +90,6 @@ class PublishedLog:
         """Whether a partition has records, whoever wrote them."""
         low, high = self._reader.bounds(partition)
         return low < high
-
-    def _looks_back(self) -> Iterator[tuple[Iterator[Message], bool]]:
-        """The records at the end, each time of a wider look, and whether these are all there are."""
-        low, high = self._reader.bounds(PARTITION)
-        start, back = high, STEP_BACK
-        while start > low:
-            start = max(low, high - back)
-            yield self._messages(start), start == low
-            back *= STEP_BACK
 
     def _messages(self, start: int, beyond: int = -1) -> Iterator[Message]:
         return chain.from_iterable(self._reader.read(PARTITION, start, beyond=beyond))

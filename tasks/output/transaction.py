@@ -6,12 +6,12 @@ producer, resolves what it left open, and makes the broker reject a delayed EndT
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from counter.kafka.client import LastError, client_config, prefixed
 from counter.minute import Minute
@@ -115,6 +115,21 @@ class Transaction:
         """
         self._call(self._producer.commit_transaction)
         return self._offsets
+
+    def abort_in(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin, and abort; with it ends, as aborted, what an older transaction of ours left undecided there.
+
+        Kafka knows one transaction for each producer's id and partition, and an abort ends all of it.
+        """
+        self.begin()
+        for of in partitions:
+            self._produce(of.topic, b"", b"", partition=of.partition)
+        deadline = time.monotonic() + CALL_SECONDS
+        while self._producer.flush(TRY_SECONDS):  # what has not been sent gets no marker
+            self._keep_alive()
+            if time.monotonic() > deadline:
+                raise KafkaAway("the brokers take no records")
+        self._call(self._producer.abort_transaction)
 
     def _produce(
         self,

@@ -75,7 +75,7 @@ def test_kafka_keeps_everything_over_kill_9_and_a_change_of_port(tmp_path: Path)
         process.kill()
         process.start()
         produce(first, b"after")
-        # Its markers are written, too: else the coordinator may send them to the old port for ever.
+        # Its markers are written, too, which a Kafka that is killed before forgets at times (KAFKA-20734).
         assert consume(first, 2) == [b"before", b"after"]
     second = Kafka(first.home, free_port())
     with run(ServerProcess(second)):

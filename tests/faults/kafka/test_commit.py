@@ -18,7 +18,6 @@ from tasks.errors import Halt, KafkaAway
 from tasks.kafka import reader
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.output import transaction
-from tasks.output.published_log import STEP_BACK
 from tasks.output.records import UniqueCount
 from tasks.output.transaction import TRANSACTIONAL_ID
 from tasks.publishing import steps
@@ -150,7 +149,7 @@ def test_what_is_committed_and_not_there_is_not_committed_again(
             key, value = records(UNIQUE_COUNTS)[1]
             new_topics()
             producer = Producer(client_config())
-            for _ in range(STEP_BACK):  # as many offsets as there were
+            for _ in range(reader.STEP_BACK):  # as many offsets as there were
                 producer.produce(UNIQUE_COUNTS, value, key, 0)
             producer.flush()
 
