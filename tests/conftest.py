@@ -26,7 +26,6 @@ LONGEST = (
     "soak/test_end_to_end.py",
     "faults/events/test_events.py",
     "tools/test_make_run.py",
-    "soak/test_soak.py",
     "deployment/test_topology.py",
     "browser/test_browser.py",
     "faults/processes/test_kill.py",

@@ -7,12 +7,14 @@ import pytest
 
 from tests.support.processes import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "options",
     [
         pytest.param(["--seconds", "20"], id="one of each"),
-        pytest.param(["--seconds", "15", "--cluster"], id="clusters", marks=pytest.mark.slow),
+        pytest.param(["--seconds", "15", "--cluster"], id="clusters"),
     ],
 )
 def test_nothing_is_lost_and_nothing_doubled_under_random_faults(options: list[str]) -> None:

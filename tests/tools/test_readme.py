@@ -16,6 +16,7 @@ from django.core.management import get_commands, load_command_class
 
 from embedded.ports import free_port
 from tally.command import PROGRAMS
+from tasks.publishing import flush
 from tests.support.console_blocks import blocks
 from tests.support.needs import program
 from tests.support.processes import ROOT, START_SECONDS, Process, run, wait_until
@@ -123,3 +124,9 @@ def test_a_command_that_is_named_is_there(page: Path) -> None:
             assert {word.strip("[]\\,;:") for word in words if word.strip("[").startswith("--")} <= there, (
                 options
             )
+
+
+def test_the_design_shows_the_protocol_as_the_code_has_it() -> None:
+    protocol = str(flush.__doc__).partition("\n1   lock")[2]
+    assert protocol
+    assert f"```\n1   lock{protocol}```" in (ROOT / "docs" / "design.md").read_text()
