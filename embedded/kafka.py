@@ -18,6 +18,11 @@ QUICK = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """The optimizing compiler and parallel collection would only make the start of a small server longer."""
 
 
+def class_cache(archives: Path = ARCHIVES) -> Path:
+    """Where classes that are loaded ahead of time may be: see class_cache.py."""
+    return archives.absolute() / f"{jars.VERSION}.aot"
+
+
 class Kafka:
     """A server on 127.0.0.1:`port` that keeps everything in `home`; its Java `archives` may be shared.
 
@@ -36,7 +41,8 @@ class Kafka:
         self.port = port
         self._archives = archives.absolute() / jars.VERSION
         self._overrides = properties or {}
-        self._jvm = jvm
+        cache = class_cache(archives)
+        self._jvm = (*jvm, f"-XX:AOTCache={cache}", "-Xlog:aot*=off") if cache.exists() else jvm
 
     def prepare(self) -> None:
         """Download it if need be, configure it, format its storage; raises OSError or RuntimeError."""

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from embedded import jars
-from embedded.kafka import Kafka
+from embedded.kafka import ARCHIVES, Kafka, class_cache
 from embedded.leash import leashed
 from embedded.ports import free_port
 from embedded.tail import Tail
@@ -80,6 +80,17 @@ def test_kafka_keeps_everything_over_kill_9_and_a_change_of_port(tmp_path: Path)
     second = Kafka(first.home, free_port())
     with run(ServerProcess(second)):
         assert consume(second, 2) == [b"before", b"after"]
+
+
+def test_classes_that_cannot_be_used_are_passed_over(tmp_path: Path) -> None:
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    (archives / jars.VERSION).symlink_to(ARCHIVES / jars.VERSION)
+    class_cache(archives).write_text("no classes")
+    kafka = Kafka(tmp_path / "kafka", free_port(), archives)
+    assert f"-XX:AOTCache={class_cache(archives)}" in kafka.command
+    with run(ServerProcess(kafka)):
+        assert kafka.is_ready()
 
 
 def produce(kafka: Kafka, value: bytes) -> None:
