@@ -38,7 +38,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 
 COMMIT = "tests/faults/kafka/test_commit.py::test_"
-FORGOTTEN = "tests/faults/kafka/test_forgotten.py::test_what_"
+FORGOTTEN, FORGOTTENS = "tests/faults/kafka/test_forgotten.py::test_what_", "tasks/publishing/forgotten.py"
 KILL, ZOMBIE = (f"tests/faults/processes/test_{name}.py::test_" for name in ("kill", "zombies"))
 CUT, REPLICA, NO_ANSWER, FAILOVER, HANG = (
     f"tests/faults/redis/test_{name}.py::test_"
@@ -1075,23 +1075,23 @@ MUTANTS = (
         "nothing is published behind someone's open transaction",
         FLUSHER,
         f"{SHAPE}a_transaction_that_someone_leaves_open_halts_and_is_named",
-        ("wait_decided(admin, self._lease.extend)", "pass"),
+        ("self._forgotten.wait_decided(admin, transaction, log)", "pass"),
     ),
     mutant(
         "a transaction that Kafka forgot is aborted",
-        FLUSHER,
+        FORGOTTENS,
         f"{FORGOTTEN}kafka_forgot_to_commit_is_published_once[all-6b.acknowledged.before]",
         ("            if self._has_aborted or is_read_in_part(found, log):", "            if True:"),
     ),
     mutant(
         "… but not where a part of it can be read",
-        FLUSHER,
+        FORGOTTENS,
         f"{FORGOTTEN}kafka_committed_in_part_is_not_published_again",
         (" or is_read_in_part(found, log)", ""),
     ),
     mutant(
         "… and its commit is forgotten, too",
-        FLUSHER,
+        FORGOTTENS,
         f"{FORGOTTEN}kafka_forgot_to_commit_is_published_once[all-6c.read_back.before]",
         ("            self._state.forget_acknowledged(left.since)\n", ""),
     ),

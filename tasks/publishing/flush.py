@@ -50,10 +50,10 @@ from counter.ticks import EARLY_SECONDS
 from tasks import metrics
 from tasks.errors import Fenced, Halt, StartOver
 from tasks.kafka.shape import look
-from tasks.output.open_transaction import LeftOpen, is_read_in_part, open_partitions, wait_decided
 from tasks.output.published_log import PublishedLog
 from tasks.output.transaction import Transaction
 from tasks.publishing.checkpoint import find_checkpoint, look_back
+from tasks.publishing.forgotten import Forgotten
 from tasks.publishing.manners import Manners
 from tasks.publishing.ownership import Leftover, Ownership
 from tasks.publishing.publication import Plan, Publication, check_acknowledged
@@ -82,7 +82,7 @@ class Flush:
         self._lease = Lease(client)
         self._manners = manners or Manners()
         self._report = Report()
-        self._has_aborted = False
+        self._forgotten = Forgotten(self._state, self._lease.extend)
 
     def run(self) -> Report:
         """Publish and settle all that is closed.
@@ -162,7 +162,7 @@ class Flush:
             with step("2.init"):
                 transaction.init()
             with step("3.open"):
-                self._wait_decided(admin, transaction, log)
+                self._forgotten.wait_decided(admin, transaction, log)
             with step("3.last"):
                 checkpoint = find_checkpoint(self._client, log, ownership)
                 check_acknowledged(self._state, checkpoint)
@@ -182,22 +182,6 @@ class Flush:
             plan = Plan(first, last, ongoing, watermark, ownership.identity)
             publication = Publication(self._client, self._lease, self._manners, self._report)
             return publication.publish(transaction, log, plan) < last
-
-    def _wait_decided(self, admin: AdminClient, transaction: Transaction, log: PublishedLog) -> None:
-        """3: no transaction is open; one of ours that Kafka has forgotten to end is aborted, once in a run.
-
-        Where nobody can read any of it, its minutes may be published again, also if it was acknowledged.
-        """
-        try:
-            wait_decided(admin, self._lease.extend)
-        except LeftOpen as left:
-            found = open_partitions(admin)
-            if self._has_aborted or is_read_in_part(found, log):
-                raise
-            self._has_aborted = True
-            transaction.abort_in(found)
-            self._state.forget_acknowledged(left.since)
-            raise StartOver(f"{left} If it was ours, it is aborted now") from left
 
     def _clear(self, leftovers: Sequence[Leftover], store: CountStore) -> None:
         """5: what is published is settled; calls of a counter that its minute does not have count later."""
