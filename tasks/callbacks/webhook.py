@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
 from counter.journal.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
-from counter.minute import Minute
+from counter.minute import EPOCH, Minute
 from counter.models import PublishedMinute
 from counter.redis.broker import broker
 from counter.redis.clients import connect
@@ -45,7 +45,7 @@ BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 4, 120
 
 
 class Unanswered(Exception):
-    """The endpoint could not be reached, or has a fault of its own: it may be better later."""
+    """The endpoint, or the count for it, could not be had: it may be better later."""
 
 
 def post(endpoint: str, body: dict[str, object], resolver: Resolver = resolve) -> int:
@@ -143,14 +143,21 @@ def _broken(args: Any, exception: Any, **kwargs: Any) -> None:
 
 
 def _unique(minute: Minute, counter: str) -> int:
-    """Of this moment, from Redis; once that is settled, the number that was published."""
-    client = connect()
-    (stats,) = CountStore(client, keys.buckets(settings.REDIS_BUCKETS, counter)).stats([minute])
+    """Of this moment, from Redis; once that is settled, the number that was published.
+
+    Raises Unanswered between the two: the history follows a moment later.
+    """
+    store = CountStore(connect(), keys.buckets(settings.REDIS_BUCKETS, counter))
+    (stats,) = store.stats([minute])
     if stats.total:
         return stats.unique
     with within(STEP_SECONDS):
         row = PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first()
-    return row.unique if row else 0
+    if row:
+        return row.unique
+    if minute <= (store.sealed() or EPOCH):
+        raise Unanswered("the history does not have the minute yet")
+    return 0
 
 
 def _give_up(outcome: str, endpoint: str, minute: str, why: object, counter: str = DEFAULT) -> None:
