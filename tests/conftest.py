@@ -15,7 +15,7 @@ from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.support.processes import HOME, ROOT, ServerProcess, run
-from tests.support.reset import empty, new_topics
+from tests.support.reset import begin_in_one, empty, new_topics
 from tests.support.servers.proxy import Proxy, proxy_to, two_ways
 from tests.support.tally.web import LANES, manage, serving
 
@@ -99,9 +99,10 @@ def kafka_process(kafka_proxy: Proxy) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
-    """An empty Valkey."""
+    """An empty Valkey, whose minute has time for the first calls of a test."""
     with connect() as client:
         empty(client)
+        begin_in_one(client, left=2)
         yield client
 
 

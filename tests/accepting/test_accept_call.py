@@ -13,8 +13,8 @@ from counter.counters import DEFAULT
 from counter.store.counts import CountStore, Stats
 from tests.support.directives import configured
 from tests.support.processes import ServerProcess, wait_until
+from tests.support.reset import begin_in_one
 from tests.support.sinks import EventSink, Sink, counted
-from tests.support.tally.minutes import begin_in_one
 from tests.support.tally.web import DJANGO, WEB, serving
 
 # Each two of them meet.

@@ -18,8 +18,7 @@ from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
 from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
-from tests.support.reset import new_topics
-from tests.support.tally.minutes import begin_in_one
+from tests.support.reset import begin_in_one, new_topics
 from tests.support.tally.web import WEB, manage, web
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -32,8 +32,8 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.support.needs import program
 from tests.support.processes import ServerProcess, run
+from tests.support.reset import begin_in_one
 from tests.support.sinks import recorded
-from tests.support.tally.minutes import begin_in_one
 
 SECONDS = 2.0
 

@@ -8,11 +8,18 @@ from confluent_kafka.admin import AdminClient
 from django.conf import settings
 
 from counter.kafka.client import REQUESTS, client_config
+from counter.minute import SECONDS
+from counter.redis import clock
 from counter.store import keys
 from counter.store.rebucketing import spread_over
 from counter.store.registry import known_buckets
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS, create_topics
 from tests.support.processes import wait_until
+
+
+def begin_in_one(valkey: redis.Redis, left: int = 10) -> None:
+    """Have the calls to come in one minute: go on while this one has so many seconds left."""
+    wait_until(lambda: clock.now(valkey) % SECONDS < SECONDS - left, "a minute is young", 90)
 
 
 def is_empty(client: redis.Redis) -> bool:

@@ -4,19 +4,12 @@ from datetime import UTC, datetime
 
 import redis
 
-from counter.minute import SECONDS, Minute
+from counter.minute import Minute
 from counter.models import PublishedMinute
-from counter.redis import clock
 from counter.store.keys import WHOLE
-from tests.support.processes import wait_until
 
 HOME, LIVE = "/admin/", "/admin/counter/pendingminute/live/"
 HISTORY = "/admin/counter/publishedminute/"
-
-
-def begin_in_one(valkey: redis.Redis, left: int = 10) -> None:
-    """Have the calls to come in one minute: go on while this one has so many seconds left."""
-    wait_until(lambda: clock.now(valkey) % SECONDS < SECONDS - left, "a minute is young", 90)
 
 
 def wait_in_redis(valkey: redis.Redis, minute: Minute, counts: dict[int, int]) -> None:
