@@ -24,6 +24,12 @@ from tests.support.tally.minutes import HISTORY, publish
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 
 
+@pytest.fixture(autouse=True)
+def time_for_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has much else to do: a slice ends by its records."""
+    monkeypatch.setattr(published_ids, "SLICE_SECONDS", 60.0)
+
+
 def record(counter: str, *ids: Id) -> Minute:
     return SyncWriter(connect_for_accept()).record(ids, counter).minute
 
