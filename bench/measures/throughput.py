@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
@@ -31,6 +31,8 @@ EVENTS_FROM_MEMORY = "hot path, events, acknowledged from memory"
 """As three brokers do, each of which has a copy."""
 EACH, NONE = 1, 2**63 - 1
 """So many events until Kafka has its file on disk."""
+WARM_SECONDS = 15.0
+"""Until Java has compiled what events need."""
 INCREMENTS_A_SECOND = 300_000
 """About: so that redis-benchmark takes as long as the others."""
 
@@ -75,6 +77,8 @@ def measure(backing: Backing, rounds: int, seconds: float) -> Runs:
     """All contenders that there are here."""
     with ExitStack() as stack:
         webs = {name: stack.enter_context(web(name, backing.folder)) for name in present()}
+        with suppress(RuntimeError):  # a Kafka that has just begun is too late for some of its first calls
+            calls_per_second(webs[Contender.EVENTS].url, WARM_SECONDS)
         loads = _loads(webs, backing, seconds)
         runs: Runs = {name: [] for name in loads}
         for number in range(rounds):
