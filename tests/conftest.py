@@ -102,7 +102,7 @@ def valkey(valkey_process: ServerProcess) -> Iterator[redis.Redis]:
     """An empty Valkey, whose minute has time for the first calls of a test."""
     with connect() as client:
         empty(client)
-        begin_in_one(client, left=2)
+        begin_in_one(client, left=3)
         yield client
 
 

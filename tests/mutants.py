@@ -38,7 +38,7 @@ def mutant(guard: str, file: str, test: str, *edits: tuple[str, str]) -> Mutant:
 
 
 COMMIT = "tests/faults/kafka/test_commit.py::test_"
-FORGOTTEN, FORGOTTENS = "tests/faults/kafka/test_forgotten.py::test_what_", "tasks/publishing/forgotten.py"
+FORGOTTEN, FORGOTTENS = "tasks/publishing/forgotten.py", "tests/faults/kafka/test_forgotten.py::test_what_"
 KILL, ZOMBIE = (f"tests/faults/processes/test_{name}.py::test_" for name in ("kill", "zombies"))
 CUT, REPLICA, NO_ANSWER, FAILOVER, HANG = (
     f"tests/faults/redis/test_{name}.py::test_"
@@ -1085,20 +1085,20 @@ MUTANTS = (
     ),
     mutant(
         "a transaction that Kafka forgot is aborted",
-        FORGOTTENS,
-        f"{FORGOTTEN}kafka_forgot_to_commit_is_published_once[all-6b.acknowledged.before]",
-        ("            if self._has_aborted or is_read_in_part(found, log):", "            if True:"),
+        FORGOTTEN,
+        f"{FORGOTTENS}kafka_forgot_to_commit_is_published_once[all-6b.acknowledged.before]",
+        ("            if self._has_aborted or is_read_in_part(admin, found, log):", "            if True:"),
     ),
     mutant(
         "… but not where a part of it can be read",
-        FORGOTTENS,
-        f"{FORGOTTEN}kafka_committed_in_part_is_not_published_again",
-        (" or is_read_in_part(found, log)", ""),
+        FORGOTTEN,
+        f"{FORGOTTENS}kafka_committed_in_part_is_not_published_again",
+        (" or is_read_in_part(admin, found, log)", ""),
     ),
     mutant(
         "… and its commit is forgotten, too",
-        FORGOTTENS,
-        f"{FORGOTTEN}kafka_forgot_to_commit_is_published_once[all-6c.read_back.before]",
+        FORGOTTEN,
+        f"{FORGOTTENS}kafka_forgot_to_commit_is_published_once[all-6c.read_back.before]",
         ("            self._state.forget_acknowledged(left.since)\n", ""),
     ),
     mutant(

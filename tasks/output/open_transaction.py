@@ -60,30 +60,35 @@ def _failure(admin: AdminClient) -> Exception | None:
 def open_since(admin: AdminClient) -> int | None:
     """The offset of the first record that is neither committed nor aborted yet. Raises KafkaAway."""
     with asking():
-        found = _undecided(admin, [TopicPartition(prefixed(UNIQUE_COUNTS), PARTITION)])
+        found = _undecided(admin, [_of_unique_counts()])
     return found[0].offset if found else None
 
 
 def open_partitions(admin: AdminClient) -> list[TopicPartition]:
     """Of all topics with counts, each with the offset of its first undecided record. Raises KafkaAway."""
-    partitions = [TopicPartition(prefixed(UNIQUE_COUNTS), PARTITION)]
     with asking():
-        if settings.PUBLISH_ID_COUNTS:
-            name = prefixed(ID_COUNTS)
-            known = admin.list_topics(name, timeout=ASK_SECONDS).topics[name].partitions
-            partitions += [TopicPartition(name, number) for number in known]
-        return _undecided(admin, partitions)
+        return _undecided(admin, [_of_unique_counts(), *_of_id_counts(admin)])
 
 
-def is_read_in_part(undecided: Sequence[TopicPartition], log: PublishedLog) -> bool:
+def is_read_in_part(admin: AdminClient, undecided: Sequence[TopicPartition], log: PublishedLog) -> bool:
     """Whether ids can be read of a minute whose record can't: a part was committed. Raises KafkaAway."""
-    if not settings.PUBLISH_ID_COUNTS:
-        return False
-    topic = prefixed(ID_COUNTS)
-    decided = set(range(log.count_partitions(topic)))
-    newest = newest_minute(decided - {each.partition for each in undecided if each.topic == topic})
-    last = log.last()
+    with asking():
+        decided = {of.partition for of in _of_id_counts(admin)}
+    decided -= {of.partition for of in undecided if of.topic == prefixed(ID_COUNTS)}
+    newest, last = newest_minute(decided), log.last()
     return newest is not None and (last is None or newest > last.record.minute)
+
+
+def _of_unique_counts() -> TopicPartition:
+    return TopicPartition(prefixed(UNIQUE_COUNTS), PARTITION)
+
+
+def _of_id_counts(admin: AdminClient) -> list[TopicPartition]:
+    if not settings.PUBLISH_ID_COUNTS:
+        return []
+    name = prefixed(ID_COUNTS)
+    known = admin.list_topics(name, timeout=ASK_SECONDS).topics[name].partitions
+    return [TopicPartition(name, number) for number in known]
 
 
 def _undecided(admin: AdminClient, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:

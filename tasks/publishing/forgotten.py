@@ -30,7 +30,7 @@ class Forgotten:
             wait_decided(admin, self._keep_alive)
         except LeftOpen as left:
             found = open_partitions(admin)
-            if self._has_aborted or is_read_in_part(found, log):
+            if self._has_aborted or is_read_in_part(admin, found, log):
                 raise
             self._has_aborted = True
             transaction.abort_in(found)

@@ -3,7 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,6 +18,8 @@ from counter.store.lease import Lease
 from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from project.celery import app
+from tasks.errors import Fenced, KafkaAway, StartOver
+from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
 from tests.support.processes import BIN, HOME, Process, wait_until
 
@@ -125,6 +127,16 @@ class Tally:
         """A tick, and all that follows from it."""
         self.send_flush()
         self.wait_settled()
+
+    def flush_to_the_end(self) -> None:
+        """As ticks do, in this process: again and again."""
+
+        def settled() -> bool:
+            with suppress(KafkaAway, StartOver, Fenced):
+                Flush(self.store.client).run()
+            return self.store.settled() == self.store.sealed()
+
+        wait_until(settled, "all is published")
 
     def forget(self, last: Minute) -> None:
         """Expect no more of what was published up to there: it went with its topic."""

@@ -17,7 +17,6 @@ from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing import history, steps
 from tasks.publishing.flush import Flush
 from tests.support.reading import id_counts, records, rows
-from tests.support.reset import begin_in_one
 from tests.support.tally.flushing import next_minute, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
@@ -36,8 +35,6 @@ def store(valkey: redis.Redis, counters: None) -> CountStore:
 
 @pytest.fixture
 def accept(store: CountStore) -> Callable[..., Minute]:
-    begin_in_one(store.client, left=5)
-
     def accept(counter: str, *ids: str | int) -> Minute:
         return SyncWriter(connect_for_accept()).record(ids, counter).minute
 

@@ -64,8 +64,7 @@ class Tally(RuleBasedStateMachine):
     def send_batch(self, writer: int) -> None:
         """Or send it again, its answer being lost."""
         batch = self.under_way.get(writer)
-        answer = self.send(batch) if batch else None
-        if not batch or answer is None:
+        if batch is None or (answer := self.send(batch)) is None:
             return  # refused: it will be sent again for another minute
         assert answer.minute == batch.writer.minute
         if batch in self.counted:

@@ -5,18 +5,16 @@ It is neither committed nor aborted then, for good: nothing behind it can be rea
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from pytest_django import Settings
 
 from counter.kafka.client import client_config
 from counter.store.counts import CountStore
-from tasks.errors import Halt, KafkaAway, StartOver
+from tasks.errors import Halt, KafkaAway
 from tasks.kafka.topics import ID_COUNTS, UNIQUE_COUNTS
 from tasks.output import transaction
 from tasks.output.open_transaction import open_partitions
@@ -24,7 +22,7 @@ from tasks.publishing import steps
 from tasks.publishing.flush import Flush
 from tests.faults.tally import Tally
 from tests.support.processes import DEADLINE_SECONDS, wait_until
-from tests.support.servers.kafka_cluster import NUMBERS, KafkaCluster, running
+from tests.support.servers.kafka_cluster import NUMBERS, KafkaCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -33,13 +31,6 @@ NOBODY = -1
 
 class Died(Exception):
     """As a worker does, at that point."""
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, settings: Settings) -> Iterator[KafkaCluster]:
-    with running(tmp_path) as cluster:
-        settings.KAFKA_BOOTSTRAP_SERVERS = cluster.bootstrap_servers
-        yield cluster
 
 
 class Forgetful:
@@ -79,12 +70,6 @@ class Forgetful:
         self._leader.start()
         wait_until(self._is_forgotten, "Kafka forgets; or does so no more, and Tally need not see to it")
 
-    def is_published(self) -> bool:
-        """When it has been tried again."""
-        with suppress(KafkaAway, StartOver):
-            Flush(self.tally.store.client).run()
-        return self.tally.store.settled() == self.tally.store.sealed()
-
     def _make(self, config: dict[str, Any]) -> Producer:
         self._producers.append(Producer(config))
         return self._producers[-1]
@@ -113,7 +98,7 @@ def test_what_kafka_forgot_to_commit_is_published_once(
 ) -> None:
     """Whether the worker lived to know that it was committed, or not."""
     forgetful.flush(monkeypatch, died)
-    wait_until(forgetful.is_published, "all is published")
+    forgetful.tally.flush_to_the_end()
     forgetful.tally.verify()
 
 
@@ -126,5 +111,5 @@ def test_what_kafka_committed_in_part_is_not_published_again(
     before = forgetful.tally.counts()
     for _ in range(2):
         with pytest.raises(Halt, match="open on unique-counts since offset 0"):
-            forgetful.is_published()
+            Flush(forgetful.tally.store.client).run()
     assert forgetful.tally.counts() == before, "nothing is deleted"

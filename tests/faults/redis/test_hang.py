@@ -60,19 +60,21 @@ def asked(client: httpx.Client, path: str) -> tuple[float, int]:
 
 
 def test_every_answer_comes_in_time(client: httpx.Client, valkey_process: ServerProcess) -> None:
-    paths = (*API, *CONSOLE, *CALLS)
-    for path in paths:
+    for path in (*API, *CONSOLE, *CALLS):
         assert asked(client, path)[1] < 500, path
+    slow = []
     with ThreadPoolExecutor(AT_ONCE) as callers, hung(valkey_process):
-        answers = dict(zip(paths, callers.map(lambda path: asked(client, path), paths), strict=True))
-        for path, (seconds, status) in answers.items():
-            assert seconds < SECONDS, path
-            assert status == 503 or path in CONSOLE or path == "/metrics", (path, status)
+        for path in (*API, *CONSOLE, *CALLS):
+            for seconds, status in callers.map(lambda path: asked(client, path), [path] * AT_ONCE):
+                if seconds > SECONDS:
+                    slow.append((path, seconds))
+                assert status == 503 or path in CONSOLE or path == "/metrics", (path, status)
         batch = {"ids": [1, 2, 3]}
         begin = time.monotonic()
-        batches = list(callers.map(lambda _: client.post("/api/v1/accept/", json=batch), range(AT_ONCE)))
+        answers = list(callers.map(lambda _: client.post("/api/v1/accept/", json=batch), range(AT_ONCE)))
         assert time.monotonic() - begin < SECONDS
-        assert {answer.status_code for answer in batches} == {503}
+        assert {answer.status_code for answer in answers} == {503}
+    assert not slow
     wait_until(lambda: asked(client, API[0])[1] == 200, "pages are back")
     wait_until(lambda: asked(client, CALLS[0])[1] == 200, "calls are accepted again")
 
