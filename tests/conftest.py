@@ -23,13 +23,12 @@ from tests.support.tally.web import LANES, manage, serving
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 LONGEST = (
-    "soak/test_end_to_end.py",
-    "faults/events/test_events.py",
-    "tools/test_make_run.py",
-    "deployment/test_topology.py",
     "browser/test_browser.py",
+    "tools/test_make_run.py",
     "faults/processes/test_kill.py",
     "deployment/test_tls.py",
+    "deployment/test_topology.py",
+    "faults/events/test_events.py",
     "accepting/test_accept_call.py",
     "accepting/test_api_batch.py",
     "deployment/test_sentinel.py",

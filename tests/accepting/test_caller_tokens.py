@@ -11,7 +11,7 @@ import redis
 from counter.accepting.accept_call import PATH
 from tests.support.processes import wait_until
 from tests.support.servers.postgres import Postgres, running
-from tests.support.tally.web import LANES, manage, serving
+from tests.support.tally.web import DJANGO, WEB, manage, serving
 
 BATCH = "/api/v1/accept/"
 SECRET = "s3cret"
@@ -46,7 +46,7 @@ def statuses(client: httpx.Client, token: str, scheme: str = "Bearer ") -> set[i
     return {single.status_code, client.post(BATCH, json={"ids": [1]}, headers=headers).status_code}
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", [WEB, pytest.param(DJANGO, marks=pytest.mark.slow)])
 def test_it_opens_both_calls_until_it_is_revoked(postgres: Postgres, lane: str, valkey: redis.Redis) -> None:
     accepting, reading = made(postgres, "accept"), made(postgres, "read")
     with called(postgres, lane) as client:

@@ -6,13 +6,13 @@ import subprocess
 import pytest
 
 from tests.support.processes import BIN, ROOT
-from tests.support.tally.web import LANES, serving
+from tests.support.tally.web import DJANGO, WEB, serving
 
 
-@pytest.mark.parametrize("interface", LANES)
+@pytest.mark.parametrize("lane", [WEB, pytest.param(DJANGO, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("valkey")
-def test_schemathesis_finds_nothing(interface: str, token: str) -> None:
-    with serving(interface) as url:
+def test_schemathesis_finds_nothing(lane: str, token: str) -> None:
+    with serving(lane) as url:
         command = [
             str(BIN / "schemathesis"),
             "--no-color",

@@ -309,7 +309,7 @@ def test_tells_the_minute_of_the_event_in_event_mode(valkey: redis.Redis, receiv
     assert body["unique"] == int(valkey.hget(f"tally:stats:{body['minute']}", "unique") or 0)
 
 
-@pytest.mark.parametrize("is_stale", [False, True])
+@pytest.mark.parametrize("is_stale", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_a_killed_worker_had_in_hand_ends_in_an_outcome(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch, is_stale: bool
 ) -> None:

@@ -37,6 +37,7 @@ def empty() -> Iterator[Postgres]:
         yield postgres
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("valkey_process")
 def test_a_dump_brings_back_accounts_tokens_and_history(postgres: Postgres, empty: Postgres) -> None:
     manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)

@@ -18,7 +18,7 @@ from counter.store.counts import CountStore
 from tests.faults.tally import Tally
 from tests.support.processes import run, tally, wait_until
 from tests.support.servers.postgres import Postgres, running
-from tests.support.tally.web import LANES, manage, serving
+from tests.support.tally.web import DJANGO, WEB, manage, serving
 
 TABLES = ("counter_publishedminute", "django_session", "counter_apitoken", "auth_user")
 COUNT = "SELECT count(*) FROM counter_publishedminute"
@@ -75,7 +75,7 @@ def of_sqlite(path: Path) -> Database:
     return Database(f"sqlite:///{path}", rows, locked)
 
 
-@pytest.fixture(params=["PostgreSQL-locked", "PostgreSQL-stopped", "SQLite-locked"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     if request.param == "SQLite-locked":
         return of_sqlite(tmp_path / "tally.sqlite3")
@@ -92,6 +92,15 @@ def end_minute(system: Tally) -> None:
 
 
 @pytest.mark.usefixtures("kafka")
+@pytest.mark.parametrize(
+    "database",
+    [
+        "PostgreSQL-locked",
+        pytest.param("PostgreSQL-stopped", marks=pytest.mark.slow),
+        pytest.param("SQLite-locked", marks=pytest.mark.slow),
+    ],
+    indirect=True,
+)
 def test_minutes_are_published_and_settled_and_the_history_is_filled_in_later(
     database: Database, valkey: redis.Redis, tmp_path: Path
 ) -> None:
@@ -112,7 +121,16 @@ def test_minutes_are_published_and_settled_and_the_history_is_filled_in_later(
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize(
+    ("database", "lane"),
+    [
+        ("PostgreSQL-locked", WEB),
+        ("PostgreSQL-stopped", WEB),
+        ("PostgreSQL-stopped", DJANGO),
+        ("SQLite-locked", WEB),
+    ],
+    indirect=["database"],
+)
 def test_no_page_waits_longer_than_two_seconds(database: Database, lane: str, valkey: redis.Redis) -> None:
     name = f"ada-{time.time_ns()}"
     secrets = {"DATABASE_URL": database.url, "DJANGO_SUPERUSER_PASSWORD": "lovelace"}

@@ -41,6 +41,7 @@ def has_uv(clone: Path) -> bool:
     return (clone / ".venv" / "bin" / "uv").exists()
 
 
+@pytest.mark.slow
 def test_a_new_one_takes_the_place_of_an_old_one(clone: Path) -> None:
     done = make(clone)
     assert done.returncode == 0, done.stderr

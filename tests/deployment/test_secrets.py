@@ -50,7 +50,7 @@ def secrets(redis: int, kafka: int, postgres: int) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["away", "refusing"])
+@pytest.fixture(params=["away", pytest.param("refusing", marks=pytest.mark.slow)])
 def env(request: pytest.FixtureRequest) -> dict[str, str]:
     """Redis and Kafka are not there, or know nobody of that name; PostgreSQL is not there."""
     if request.param == "away":

@@ -234,6 +234,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     assert PASSWORD not in worker.output + beat.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("topics")
 def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> None:
     env = {role: servers.env(role) | EVENT_MODE for role in KAFKA_ROLES if role != "audit"}

@@ -185,6 +185,7 @@ def topology(
         yield topology
 
 
+@pytest.mark.slow
 def test_each_part_restarts_under_load_and_refuses_nothing(topology: Topology) -> None:
     with topology.load() as load:
         for name in topology.webs:
@@ -204,6 +205,7 @@ def test_each_part_restarts_under_load_and_refuses_nothing(topology: Topology) -
     topology.verify(load.calls)
 
 
+@pytest.mark.slow
 def test_a_web_server_that_dies_costs_no_more_than_the_calls_it_had(topology: Topology) -> None:
     with topology.load() as load:
         load.wait_for(CALLS)

@@ -92,6 +92,7 @@ def kill_one(system: Run, program: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's death")
 def test_counts_stay_exact_whatever_dies_while_minutes_pass(system: Run, settings: Settings) -> None:
     url = f"http://127.0.0.1:{system.ports['PORT']}"

@@ -39,7 +39,7 @@ def system(shared: Run) -> Run:
     return shared
 
 
-@pytest.mark.parametrize("program", ["project.web", "tally.flush"])
+@pytest.mark.parametrize("program", ["project.web", pytest.param("tally.flush", marks=pytest.mark.slow)])
 def test_a_child_that_is_killed_comes_back(system: Run, program: str) -> None:
     *_, child = system.processes(program)
     child.kill()
@@ -127,6 +127,7 @@ def test_a_run_stops_at_once_while_it_starts(tmp_path: Path) -> None:
     assert "Traceback" not in system.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("valkey", "kafka")
 def test_servers_with_an_address_in_the_environment_are_used(tmp_path: Path) -> None:
     here = "127.0.0.1"

@@ -60,6 +60,7 @@ def test_it_says_its_version(installed: Path, tmp_path: Path) -> None:
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_minute_from_its_first_call_to_kafka(installed: Path, tmp_path: Path, settings: Settings) -> None:
     ports = {name: str(free_port()) for name in ("PORT", "REDIS_PORT", "KAFKA_PORT")}
     (tmp_path / ".env").write_text("".join(f"{name}={port}\n" for name, port in ports.items()))

@@ -188,6 +188,7 @@ def events(
         yield tally
 
 
+@pytest.mark.slow
 def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
     for n in range(3):
         events.wait_progress()
@@ -198,6 +199,7 @@ def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
     events.verify()
 
 
+@pytest.mark.slow
 def test_sigterm_hands_over_at_once(events: EventTally) -> None:
     wait_until(lambda: events.topic.members(group(events.tally_id)) == 2, "both are at work")
     for consolidator in events.consolidators:
@@ -223,6 +225,7 @@ def test_a_stopped_consolidator_that_wakes_up_counts_nothing_twice(events: Event
     events.verify()
 
 
+@pytest.mark.slow
 def test_rebalances_under_load(events: EventTally) -> None:
     for _ in range(3):
         another = events.another()
@@ -233,6 +236,7 @@ def test_rebalances_under_load(events: EventTally) -> None:
     events.verify()
 
 
+@pytest.mark.slow
 def test_a_partition_is_added_under_load(events: EventTally) -> None:
     events.topic.add_partition()
     events.end_minute()
@@ -243,6 +247,7 @@ def test_a_partition_is_added_under_load(events: EventTally) -> None:
     events.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["kafka_process", "valkey_process"])
 def test_a_server_is_killed_under_load(
     events: EventTally, server: str, request: pytest.FixtureRequest, worker: Worker

@@ -41,6 +41,7 @@ def cluster(
         yield cluster
 
 
+@pytest.mark.slow
 def test_a_master_is_killed_while_events_are_counted(cluster: ValkeyCluster) -> None:
     topic, first, calls = Requests(), Minute.at(time.time()) - 30, Calls()
     key = keys.buckets(BUCKETS)[3].sealed

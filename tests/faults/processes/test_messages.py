@@ -42,6 +42,7 @@ def test_twenty_tasks_at_once_make_progress_and_no_duplicate(tally: Tally) -> No
     tally.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("four_workers")
 def test_twenty_tasks_whose_lease_is_broken_again_and_again(tally: Tally) -> None:
     """They fence one another, which is a normal return, and one gets through."""

@@ -11,7 +11,9 @@ from tests.support.processes import BIN, HOME, Process, run, wait_until
 from tests.support.reading import unique_counts
 
 
-@pytest.mark.parametrize("point", ["6b.commit.before", "6e.settle/EVALSHA.after"])
+@pytest.mark.parametrize(
+    "point", ["6b.commit.before", pytest.param("6e.settle/EVALSHA.after", marks=pytest.mark.slow)]
+)
 def test_a_worker_finishes_the_minute_that_it_is_at(
     tally: Tally, worker: Worker, faults: Faults, point: str
 ) -> None:

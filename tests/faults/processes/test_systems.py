@@ -124,6 +124,7 @@ def verify_all(three: list[Running], owner: Running) -> None:
     verify_each(told)
 
 
+@pytest.mark.slow
 def test_one_after_the_other_and_one_stops_and_comes_back(three: list[Running]) -> None:
     first, second, third = three
     first.start()
