@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from counter.counters import DEFAULT
 from counter.journal.failed_callbacks import MAX_REASON, FailedCallback, FailedCallbacks
-from counter.minute import EPOCH, Minute
+from counter.minute import Minute
 from counter.models import PublishedMinute
 from counter.redis.broker import broker
 from counter.redis.clients import connect
@@ -145,7 +145,7 @@ def _broken(args: Any, exception: Any, **kwargs: Any) -> None:
 def _unique(minute: Minute, counter: str) -> int:
     """Of this moment, from Redis; once that is settled, the number that was published.
 
-    Raises Unanswered between the two: the history follows a moment later.
+    Raises Unanswered where there is none: before an event is counted, and between the two, for a moment.
     """
     store = CountStore(connect(), keys.buckets(settings.REDIS_BUCKETS, counter))
     (stats,) = store.stats([minute])
@@ -153,11 +153,9 @@ def _unique(minute: Minute, counter: str) -> int:
         return stats.unique
     with within(STEP_SECONDS):
         row = PublishedMinute.objects.filter(counter=counter, minute=str(minute)).first()
-    if row:
-        return row.unique
-    if minute <= (store.sealed() or EPOCH):
-        raise Unanswered("the history does not have the minute yet")
-    return 0
+    if not row:
+        raise Unanswered("neither Redis nor the history has a count of the minute yet")
+    return row.unique
 
 
 def _give_up(outcome: str, endpoint: str, minute: str, why: object, counter: str = DEFAULT) -> None:

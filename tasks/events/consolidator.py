@@ -22,7 +22,7 @@ from contextlib import suppress
 
 import redis
 import structlog
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from counter.kafka.client import REQUESTS, prefixed
 from counter.kafka.requests import Records
@@ -44,6 +44,13 @@ POLL_SECONDS = 0.1
 SILENT_SECONDS = 90.0
 """Each partition has a marker every minute. A consumer that has heard nothing for so long is made anew."""
 
+GROUP_SECONDS = 3.0
+"""For the group's coordinator to answer"""
+
+NO_GROUP = (
+    "the coordinator of the consumer group does not answer ({error}): look for a leader of "
+    "__consumer_offsets, and in that broker's log; a restart of it helps where it has lost its groups"
+)
 NO_TOPIC = "there is no topic {topic}: set ACCEPT_SINK=kafka, and run tally create_topics"
 """What a lonely event waits for company."""
 
@@ -89,6 +96,10 @@ class Consolidator:
         if time.monotonic() - self._heard < SILENT_SECONDS:
             return False
         logger.info("nothing came for a while, reading anew", seconds=SILENT_SECONDS)
+        try:
+            self._consumer.committed([TopicPartition(prefixed(REQUESTS), 0)], GROUP_SECONDS)
+        except KafkaException as error:  # which a client that would join is not told: it asks again for good
+            self._waiting.pause(NO_GROUP.format(error=error.args[0].str()))
         return True
 
     def _turn(self) -> None:

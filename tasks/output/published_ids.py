@@ -4,6 +4,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,9 +56,16 @@ def newest_minute(partitions: Iterable[int]) -> Minute | None:
 
 
 def _last_minute(reader: TopicReader, partition: int) -> Minute | None:
+    """Of the last record that can be read."""
     for messages, _ in reader.look_back(partition):
-        if last := deque(messages, maxlen=1):
-            return Minute.parse(_decode(last.pop().value() or b"").minute)
+        if last := deque(filter(None, map(_minute, messages)), maxlen=1):
+            return last.pop()
+    return None
+
+
+def _minute(message: Message) -> Minute | None:
+    with suppress(DecodeError, ValueError):
+        return Minute.parse(_decode(message.value() or b"").minute)
     return None
 
 

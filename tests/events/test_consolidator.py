@@ -18,12 +18,14 @@ from counter.store.counts import CountStore, Stats
 from counter.store.keys import WHOLE
 from counter.store.offsets import Progress
 from counter.store.publishing_state import PublishingState
+from embedded.kafka import Kafka
+from embedded.ports import free_port
 from tasks.errors import Halt, KafkaAway, StartOver
 from tasks.events.group import group
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
 from tests.support.directives import configured, used_memory
-from tests.support.processes import DEADLINE_SECONDS, wait_until
+from tests.support.processes import DEADLINE_SECONDS, ServerProcess, run, wait_until
 from tests.support.reading import unique_counts
 from tests.support.requests_topic import Requests, at, claim, consolidating
 from tests.support.tally.systems import systems
@@ -446,6 +448,26 @@ def test_a_consumer_that_hears_nothing_is_made_anew(
         topic.append(0, at(first), *range(100))
         topic.wait_counted(valkey)
     assert store.stats([first]) == [Stats(100, 200)]
+
+
+def test_a_group_that_nobody_can_join_is_said(
+    valkey: redis.Redis,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Kafka's clients go on asking. Here the groups' own topic wants more brokers than there are."""
+    kafka = Kafka(tmp_path / "kafka", free_port(), properties={"offsets.topic.replication.factor": "3"})
+    settings.KAFKA_BOOTSTRAP_SERVERS = kafka.bootstrap_servers
+    settings.ACCEPT_SINK = "kafka"
+    monkeypatch.setattr("tasks.events.consolidator.SILENT_SECONDS", 1.0)
+    with run(ServerProcess(kafka)):
+        Requests()
+        with consolidating():
+            wait_until(
+                lambda: "the coordinator of the consumer group does not answer" in caplog.text, "it says why"
+            )
 
 
 @pytest.mark.parametrize("who", ["valkey_process", "kafka_process"])
