@@ -794,6 +794,12 @@ MUTANTS = (
         ("@task_revoked.connect(sender=call_endpoint)\n", ""),
     ),
     mutant(
+        "a group that nobody can join is said",
+        "tasks/events/consolidator.py",
+        "tests/events/test_consolidator.py::test_a_group_that_nobody_can_join_is_said",
+        ("            self._waiting.pause(NO_GROUP.format(error=error.args[0].str()))", "            pass"),
+    ),
+    mutant(
         "no endpoint is told 0 before its minute has a count",
         "tasks/callbacks/webhook.py",
         "tests/callbacks/test_callbacks.py::test_tells_no_count_before_there_is_one",

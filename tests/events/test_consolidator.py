@@ -465,9 +465,7 @@ def test_a_group_that_nobody_can_join_is_said(
     with run(ServerProcess(kafka)):
         Requests()
         with consolidating():
-            wait_until(
-                lambda: "the coordinator of the consumer group does not answer" in caplog.text, "it says why"
-            )
+            wait_until(lambda: "the coordinator of the consumer group" in caplog.text, "it says why")
 
 
 @pytest.mark.parametrize("who", ["valkey_process", "kafka_process"])
