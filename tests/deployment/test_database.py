@@ -124,7 +124,7 @@ def test_minutes_are_published_and_settled_and_the_history_is_filled_in_later(
 @pytest.mark.parametrize(
     ("database", "lane"),
     [
-        ("PostgreSQL-locked", WEB),
+        pytest.param("PostgreSQL-locked", WEB, marks=pytest.mark.slow),
         ("PostgreSQL-stopped", WEB),
         ("PostgreSQL-stopped", DJANGO),
         ("SQLite-locked", WEB),

@@ -110,6 +110,7 @@ def test_ctrl_c_stops_everything_in_order_however_often_it_is_pressed(system: Ru
     assert log.rindex("stopped: worker") < log.rindex("stopped: valkey")
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_run_that_is_killed(system: Run) -> None:
     processes = system.processes()
     system.send(signal.SIGKILL)

@@ -212,6 +212,7 @@ def test_sigterm_hands_over_at_once(events: EventTally) -> None:
     events.verify()
 
 
+@pytest.mark.slow
 def test_a_stopped_consolidator_that_wakes_up_counts_nothing_twice(events: EventTally) -> None:
     for consolidator in events.consolidators:
         consolidator.send(SIGSTOP)
