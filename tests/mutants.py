@@ -760,7 +760,7 @@ MUTANTS = (
     mutant(
         "who waits for a lock of SQLite's gives up",
         "project/sqlite/base.py",
-        f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-django]",
+        f"{DATABASE}no_page_waits_longer_than_two_seconds[SQLite-locked-web]",
         ("min(max(time_limit.left(), LEAST_SECONDS), DEFAULT_SECONDS)", "DEFAULT_SECONDS"),
     ),
     mutant(
