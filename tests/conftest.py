@@ -28,7 +28,6 @@ LONGEST = (
     "faults/processes/test_kill.py",
     "deployment/test_tls.py",
     "deployment/test_topology.py",
-    "faults/events/test_events.py",
     "accepting/test_accept_call.py",
     "accepting/test_api_batch.py",
     "deployment/test_sentinel.py",

@@ -52,7 +52,6 @@ NO_GROUP = (
     "__consumer_offsets, and in that broker's log; a restart of it helps where it has lost its groups"
 )
 NO_TOPIC = "there is no topic {topic}: set ACCEPT_SINK=kafka, and run tally create_topics"
-"""What a lonely event waits for company."""
 
 
 class Consolidator:
@@ -96,11 +95,15 @@ class Consolidator:
         if time.monotonic() - self._heard < SILENT_SECONDS:
             return False
         logger.info("nothing came for a while, reading anew", seconds=SILENT_SECONDS)
+        self._ask_group()
+        return True
+
+    def _ask_group(self) -> None:
+        """Say so where nobody can join the group: a client is not told, it asks again for good."""
         try:
             self._consumer.committed([TopicPartition(prefixed(REQUESTS), 0)], GROUP_SECONDS)
-        except KafkaException as error:  # which a client that would join is not told: it asks again for good
+        except KafkaException as error:
             self._waiting.pause(NO_GROUP.format(error=error.args[0].str()))
-        return True
 
     def _turn(self) -> None:
         """2 to 5, once."""

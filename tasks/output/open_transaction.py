@@ -15,6 +15,7 @@ from django.conf import settings
 
 from counter.kafka.client import prefixed
 from tasks.errors import Halt, KafkaAway
+from tasks.kafka.offsets import partitions_of
 from tasks.kafka.topics import ID_COUNTS, PARTITION, UNIQUE_COUNTS
 from tasks.kafka.triage import asking
 from tasks.output.published_ids import newest_minute
@@ -84,11 +85,7 @@ def _of_unique_counts() -> TopicPartition:
 
 
 def _of_id_counts(admin: AdminClient) -> list[TopicPartition]:
-    if not settings.PUBLISH_ID_COUNTS:
-        return []
-    name = prefixed(ID_COUNTS)
-    known = admin.list_topics(name, timeout=ASK_SECONDS).topics[name].partitions
-    return [TopicPartition(name, number) for number in known]
+    return partitions_of(admin, prefixed(ID_COUNTS), ASK_SECONDS) if settings.PUBLISH_ID_COUNTS else []
 
 
 def _undecided(admin: AdminClient, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:

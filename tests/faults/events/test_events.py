@@ -35,6 +35,8 @@ from tests.support.requests_topic import Requests
 from tests.support.reset import new_topics
 from tests.support.tally.audit import audit
 
+pytestmark = pytest.mark.slow
+
 IDS = 500
 PARTITIONS = 3
 PACE_SECONDS = 0.02
@@ -188,7 +190,6 @@ def events(
         yield tally
 
 
-@pytest.mark.slow
 def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
     for n in range(3):
         events.wait_progress()
@@ -199,7 +200,6 @@ def test_kill_9_of_consolidators_under_load(events: EventTally) -> None:
     events.verify()
 
 
-@pytest.mark.slow
 def test_sigterm_hands_over_at_once(events: EventTally) -> None:
     wait_until(lambda: events.topic.members(group(events.tally_id)) == 2, "both are at work")
     for consolidator in events.consolidators:
@@ -212,7 +212,6 @@ def test_sigterm_hands_over_at_once(events: EventTally) -> None:
     events.verify()
 
 
-@pytest.mark.slow
 def test_a_stopped_consolidator_that_wakes_up_counts_nothing_twice(events: EventTally) -> None:
     for consolidator in events.consolidators:
         consolidator.send(SIGSTOP)
@@ -226,7 +225,6 @@ def test_a_stopped_consolidator_that_wakes_up_counts_nothing_twice(events: Event
     events.verify()
 
 
-@pytest.mark.slow
 def test_rebalances_under_load(events: EventTally) -> None:
     for _ in range(3):
         another = events.another()
@@ -237,7 +235,6 @@ def test_rebalances_under_load(events: EventTally) -> None:
     events.verify()
 
 
-@pytest.mark.slow
 def test_a_partition_is_added_under_load(events: EventTally) -> None:
     events.topic.add_partition()
     events.end_minute()
@@ -248,7 +245,6 @@ def test_a_partition_is_added_under_load(events: EventTally) -> None:
     events.verify()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("server", ["kafka_process", "valkey_process"])
 def test_a_server_is_killed_under_load(
     events: EventTally, server: str, request: pytest.FixtureRequest, worker: Worker
@@ -264,7 +260,6 @@ def test_a_server_is_killed_under_load(
     events.verify(worker.keep)
 
 
-@pytest.mark.slow
 def test_the_groups_offsets_are_garbage(events: EventTally) -> None:
     for commit in (0, 10**9):
         for consolidator in events.consolidators:
@@ -278,7 +273,6 @@ def test_the_groups_offsets_are_garbage(events: EventTally) -> None:
     events.verify()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_all_of_it_at_random(
     events: EventTally,

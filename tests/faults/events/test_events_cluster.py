@@ -21,7 +21,7 @@ from tests.support.requests_topic import Requests, at, consolidating
 from tests.support.servers.redis_cluster import ValkeyCluster, running
 from tests.support.tally.audit import audit
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("kafka")]
 
 BUCKETS, MINUTES = 16, 4
 
@@ -41,7 +41,6 @@ def cluster(
         yield cluster
 
 
-@pytest.mark.slow
 def test_a_master_is_killed_while_events_are_counted(cluster: ValkeyCluster) -> None:
     topic, first, calls = Requests(), Minute.at(time.time()) - 30, Calls()
     key = keys.buckets(BUCKETS)[3].sealed
