@@ -160,6 +160,7 @@ def check_reading(page: Page, url: str) -> None:
         page.emulate_media(color_scheme=theme)
         for width in (390, 1280):
             page.set_viewport_size({"width": width, "height": 844})
+            page.wait_for_function("() => !document.getAnimations().length")  # links change colour slowly
             found = Axe().run(page, context="#content", options=CONTRAST_AND_LABELS)
             assert found.violations_count == 0, f"{theme}, {width}: {found.generate_report()}"
             assert page.evaluate("document.documentElement.scrollWidth") <= width
