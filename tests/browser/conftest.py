@@ -17,7 +17,8 @@ from counter.redis.clients import connect
 from counter.store.counts import CountStore
 from counter.store.publishing_state import PublishingState
 from embedded.ports import free_port
-from tests.support.processes import BIN, HOME, Process, ServerProcess, run, wait_until
+from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
+from tests.support.programs import Program, tally
 from tests.support.reset import begin_in_one, new_topics
 from tests.support.tally.web import WEB, manage, web
 
@@ -74,10 +75,9 @@ def system(valkey_server: ServerProcess, kafka_process: ServerProcess) -> Iterat
             "shell", "--verbosity=0", "--command", f"{LOGIN}.create_superuser('admin', password='{password}')"
         )
         port = free_port()
-        celery = [str(BIN / "celery"), "-A", "project"]
         server = web(WEB, port, HOME / "web.log")
-        worker = Process([*celery, "worker", "--concurrency", "1"], HOME / "worker.log")
-        beat = Process([*celery, "beat", "--pidfile="], HOME / "beat.log")
+        worker = Program("celery", "-A", "project", "worker", "--concurrency", "1", log=HOME / "worker.log")
+        beat = tally("beat", log=HOME / "beat.log")
         for process in (server, worker, beat):
             stack.enter_context(run(process))
         url = f"http://127.0.0.1:{port}"

@@ -35,7 +35,8 @@ from tasks.callbacks.addresses import Refused, Resolver, Unresolved
 from tasks.callbacks.retries import MAX_RETRIES_WAITING
 from tasks.callbacks.webhook import Unanswered, call_endpoint, post
 from tasks.publishing.flush import BUDGET_SECONDS
-from tests.support.processes import HOME, run, tally, wait_until
+from tests.support.processes import HOME, run, wait_until
+from tests.support.programs import tally
 from tests.support.requests_topic import Requests
 from tests.support.servers.endpoint import Receiver, callback_worker, ok, receiving
 from tests.support.tally.web import metric, serving

@@ -30,7 +30,8 @@ from embedded.ports import free_port
 from project.celery import app
 from tasks.kafka.topics import UNIQUE_COUNTS
 from tasks.publishing.flush_task import flush_closed_minutes
-from tests.support.processes import HOME, run, tally, wait_until
+from tests.support.processes import HOME, run, wait_until
+from tests.support.programs import tally
 from tests.support.requests_topic import Requests, at, consolidating
 from tests.support.servers.endpoint import ok, receiving
 from tests.support.tally.flushing import accept, next_minute, publish_one

@@ -16,7 +16,8 @@ import redis
 from counter.accepting.accept_call import PATH
 from counter.store.counts import CountStore
 from tests.faults.tally import Tally
-from tests.support.processes import run, tally, wait_until
+from tests.support.processes import run, wait_until
+from tests.support.programs import tally
 from tests.support.servers.postgres import Postgres, running
 from tests.support.tally.web import DJANGO, WEB, manage, serving
 

@@ -11,7 +11,7 @@ import pytest
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
-from tests.support.processes import BIN, LAUNCHER, Process, run, tally, wait_until
+from tests.support.processes import BIN, LAUNCHER, Process, run, wait_until
 from tests.support.tally.flushing import accept, next_minute
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
@@ -28,7 +28,7 @@ def worker(tmp_path: Path, store: CountStore, kafka: None) -> Iterator[tuple[Pro
         # Where nobody else counts, as in a container.
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
     }
-    process = tally("worker", log=tmp_path / "worker.log", env=env)
+    process = Process([str(LAUNCHER), "worker"], tmp_path / "worker.log", {"PATH": PATH} | env)
     with run(process):
         wait_until(lambda: " ready." in process.output, "the worker is ready")
         yield process, f"http://127.0.0.1:{port}/metrics"

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from embedded.ports import free_port
-from tests.support.processes import BIN, HOME, LAUNCHER, Process, run, tally, wait_until
+from tests.support.processes import BIN, HOME, LAUNCHER, Process, run, wait_until
+from tests.support.programs import tally
 from tests.support.tally.web import serving
 
 PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))

@@ -19,7 +19,8 @@ from tasks.publishing.flush import Flush
 from tests.sentinels import Watched, running
 from tests.support.callers.load import Load
 from tests.support.checker import verify
-from tests.support.processes import run, tally, wait_until
+from tests.support.processes import run, wait_until
+from tests.support.programs import tally
 from tests.support.tally.web import serving
 
 CALLS = 200

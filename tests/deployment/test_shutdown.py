@@ -16,7 +16,8 @@ from counter.store.counts import CountStore
 from embedded.ports import free_port
 from tests.support.callers.load import Load
 from tests.support.checker import verify_waiting
-from tests.support.processes import HOME, Process, ServerProcess, run, tally, wait_until
+from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
+from tests.support.programs import tally
 
 CALLS = 50
 

@@ -37,7 +37,8 @@ from tasks.output.transaction import TRANSACTIONAL_ID, Transaction
 from tests.support.access.acl import users
 from tests.support.access.certificates import Authority, Certificate
 from tests.support.needs import program
-from tests.support.processes import BIN, ROOT, Process, ServerProcess, run, tally, wait_until
+from tests.support.processes import BIN, ROOT, ServerProcess, run, wait_until
+from tests.support.programs import Program, tally
 from tests.support.servers.endpoint import ok, receiving
 from tests.support.servers.postgres import USER, Postgres
 from tests.support.servers.secure_kafka import SecureKafka
@@ -202,8 +203,9 @@ def topics(servers: Servers) -> None:
 @pytest.mark.usefixtures("topics")
 def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     celery = [str(BIN / "celery"), "-A", "project"]
-    worker = Process([*celery, "worker", "--concurrency", "1"], tmp_path / "worker", servers.env("worker"))
-    beat = Process([*celery, "beat", "--pidfile="], tmp_path / "beat", servers.env("beat"))
+    options = ("-A", "project", "worker", "--concurrency", "1")  # of all queues
+    worker = Program("celery", *options, log=tmp_path / "worker", env=servers.env("worker"))
+    beat = tally("beat", log=tmp_path / "beat", env=servers.env("beat"))
     admin = servers.env("admin")
     manage("migrate", "--verbosity=0", **admin)
     with (

@@ -25,7 +25,8 @@ from project.celery import app
 from tests.support.access.certificates import Authority
 from tests.support.callers.load import Load, kill_with_calls
 from tests.support.checker import Calls, verify
-from tests.support.processes import Process, ServerProcess, run, tally, wait_until
+from tests.support.processes import Process, ServerProcess, run, wait_until
+from tests.support.programs import tally
 from tests.support.reset import new_topics
 from tests.support.servers.endpoint import Receiver, ok, receiving
 from tests.support.servers.nginx import Nginx

@@ -1,7 +1,7 @@
 """From the first release to what is here, part by part under load, and back: every count is exact."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from project.celery import app
 from tests.support.access.certificates import Authority
 from tests.support.callers.load import Load
 from tests.support.checker import Calls, verify
-from tests.support.processes import ROOT, Process, run, tally, wait_until
+from tests.support.processes import ROOT, Process, run, wait_until
+from tests.support.programs import tally
 from tests.support.reading import unique_counts
 from tests.support.servers.nginx import Nginx
 from tests.support.tally.installed import Installed
@@ -46,7 +47,7 @@ class Part:
         env = env | {"PORT": str(self.port), "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         self._log = folder / "log"
         self._program = program
-        self._starts = {
+        self._starts: dict[str, Callable[[], Process]] = {
             "old": partial(old.program, program, self._log, env),
             "new": partial(tally, program, log=self._log, env=env),
         }

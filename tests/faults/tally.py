@@ -21,19 +21,20 @@ from project.celery import app
 from tasks.errors import Fenced, KafkaAway, StartOver
 from tasks.publishing.flush import Flush
 from tests.support.checker import Calls, verify
-from tests.support.processes import BIN, HOME, Process, wait_until
+from tests.support.processes import HOME, wait_until
+from tests.support.programs import Program
 
 IDS = range(1100)
 """Two chunks of a settle."""
 
 
-class Worker(Process):
+class Worker(Program):
     """A real Celery worker. Its points may be armed."""
 
     def __init__(self, name: str, *arguments: str) -> None:
         options = ("--without-gossip", "--without-mingle", "--without-heartbeat", *arguments)
-        command = [str(BIN / "celery"), "-A", "tests.faults.app", "worker", "-n", f"{name}@%h", *options]
-        super().__init__(command, HOME / f"{name}.log")
+        command = ("celery", "-A", "tests.faults.app", "worker", "-n", f"{name}@%h", *options)
+        super().__init__(*command, log=HOME / f"{name}.log")
         self._begin = 0
 
     def start(self) -> None:

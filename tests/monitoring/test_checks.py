@@ -14,7 +14,8 @@ from pytest_django import Settings
 
 from embedded.ports import free_port
 from tests.support.directives import configured
-from tests.support.processes import BIN, HOME, ROOT, Process, run, tally, wait_until
+from tests.support.processes import HOME, ROOT, run, wait_until
+from tests.support.programs import tally
 from tests.support.tally.web import WEB, manage, serving, web
 
 
@@ -122,7 +123,9 @@ def test_a_secret_that_others_may_read_is_found(
 ) -> None:
     settings.TALLY_HOME = tmp_path
     monkeypatch.setitem(settings.DATABASES["default"], "NAME", str(tmp_path / "tally.sqlite3"))
-    (tmp_path / name).touch(mode)
+    file = tmp_path / name
+    file.touch()
+    file.chmod(mode)
     assert found() == ids
 
 
@@ -193,8 +196,7 @@ def test_the_web_server_refuses_to_start() -> None:
 
 
 def test_the_worker_refuses_to_start() -> None:
-    command = [str(BIN / "celery"), "-A", "project", "worker"]
-    worker = Process(command, HOME / "wrong-worker.log", {"KAFKA_BOOTSTRAP_SERVERS": "localhost"})
+    worker = tally("worker", log=HOME / "wrong-worker.log", env={"KAFKA_BOOTSTRAP_SERVERS": "localhost"})
     with run(worker):
         wait_until(lambda: not worker.is_running(), "the worker gives up")
     assert "tally.E002" in worker.output

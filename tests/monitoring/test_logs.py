@@ -17,7 +17,8 @@ from counter.store.counts import CountStore
 from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.support.logs import lines
-from tests.support.processes import BIN, HOME, Process, ServerProcess, run, run_python, wait_until
+from tests.support.processes import HOME, ServerProcess, run, run_python, wait_until
+from tests.support.programs import Program
 from tests.support.reset import new_topics
 from tests.support.tally.flushing import accept, next_minute
 from tests.support.tally.web import manage, serving
@@ -29,8 +30,8 @@ SECRETS = {
 }
 
 
-def celery(log: str, *command: str, **env: str) -> Process:
-    return Process([str(BIN / "celery"), "--quiet", "-A", "project", *command], HOME / log, env)
+def celery(log: str, *command: str, **env: str) -> Program:
+    return Program("celery", "--quiet", "-A", "project", *command, log=HOME / log, env=env)
 
 
 @dataclass

@@ -14,7 +14,8 @@ from embedded.valkey import Valkey
 from project.celery import app
 from tests.soak.servers import HOME
 from tests.support.checker import verify_waiting
-from tests.support.processes import ServerProcess, run, tally
+from tests.support.processes import ServerProcess, run
+from tests.support.programs import tally
 from tests.support.tally.systems import System
 
 ID = 2 * 10**12

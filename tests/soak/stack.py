@@ -20,7 +20,8 @@ from tasks.errors import KafkaAway
 from tasks.kafka.topics import create_topics
 from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
-from tests.support.processes import Process, run, tally, wait_until
+from tests.support.processes import Process, run, wait_until
+from tests.support.programs import tally
 from tests.support.tally.web import manage
 
 

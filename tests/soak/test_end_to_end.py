@@ -17,7 +17,8 @@ from counter.accepting.accept_call import PATH
 from counter.minute import Minute
 from counter.store.keys import WHOLE
 from tests.support.checker import Calls, verify
-from tests.support.processes import BIN, START_SECONDS, Process, run, wait_until
+from tests.support.processes import START_SECONDS, run, wait_until
+from tests.support.programs import Program
 from tests.support.tally.whole_system import PROGRAMS, Run, command_line
 
 CALLERS = 4
@@ -72,14 +73,14 @@ def system(tmp_path: Path) -> Iterator[Run]:
         yield system
 
 
-def more(system: Run, name: str, *command: str) -> Process:
+def more(system: Run, name: str, *command: str) -> Program:
     """One more worker or beat beside those that the system has."""
     env = {
         "TALLY_HOME": str(system.home),
         "REDIS_URL": f"redis://127.0.0.1:{system.ports['REDIS_PORT']}/0",
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{system.ports['KAFKA_PORT']}",
     }
-    return Process([str(BIN / "celery"), "-A", "project", *command], system.home / f"{name}.log", env)
+    return Program("celery", "-A", "project", *command, log=system.home / f"{name}.log", env=env)
 
 
 def kill_one(system: Run, program: str) -> None:

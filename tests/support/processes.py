@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Protocol
@@ -34,6 +34,16 @@ class Server(Protocol):
     def is_ready(self) -> bool: ...
 
 
+class Handle(Protocol):
+    """What `Popen` has of a process."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def wait(self, seconds: float, /) -> int: ...
+
+
 def wait_until(holds: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
     """Return as soon as `holds()` is true; fail, saying `what` did not happen, after `seconds`."""
     begin = asked = time.monotonic()
@@ -56,7 +66,7 @@ class Process:
     def launch(self) -> None:
         """Start it, whatever it does then."""
         with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
+            self._handle: Handle = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
                 env=self._env,
@@ -71,26 +81,28 @@ class Process:
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._handle.pid
 
     @property
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
     def is_running(self) -> bool:
-        return self._popen.poll() is None
+        return self._handle.poll() is None
 
     def send(self, number: Signals) -> None:
         """To this process alone."""
-        self._popen.send_signal(number)
+        self._handle.send_signal(number)
 
     def send_all(self, number: Signals) -> None:
         """To its whole group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, number)
+        try:
+            os.killpg(self._handle.pid, number)
+        except ProcessLookupError:  # it has ended, or has no group yet
+            self.send(number)
 
     def wait(self) -> int:
-        return self._popen.wait(DEADLINE_SECONDS)
+        return self._handle.wait(DEADLINE_SECONDS)
 
     def stop(self) -> int:
         """SIGTERM, and its exit status."""
@@ -101,12 +113,6 @@ class Process:
         """SIGKILL to the whole group, as when the machine's plug is pulled."""
         self.send_all(SIGKILL)
         self.wait()
-
-
-def tally(program: str, *options: str, log: Path, env: dict[str, str] | None = None) -> Process:
-    """One of Tally's programs, by its name in `bin/tally`."""
-    path = os.pathsep.join((str(BIN), os.environ["PATH"]))
-    return Process([str(LAUNCHER), program, *options], log, {"PATH": path} | (env or {}))
 
 
 class ServerProcess(Process):

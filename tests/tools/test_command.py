@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_a_file_that_is_named_and_not_there_is_said(tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Of this process; the command sets one for itself."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("program", ["run", "demo"])
 def test_without_the_extra_it_says_what_to_install(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["tally", program])

@@ -39,7 +39,7 @@ def system(shared: Run) -> Run:
     return shared
 
 
-@pytest.mark.parametrize("program", ["project.web", pytest.param("tally.flush", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("program", ["tally web", pytest.param("tally worker", marks=pytest.mark.slow)])
 def test_a_child_that_is_killed_comes_back(system: Run, program: str) -> None:
     *_, child = system.processes(program)
     child.kill()
@@ -101,7 +101,7 @@ def test_ctrl_c_stops_everything_in_order_however_often_it_is_pressed(system: Ru
     processes = system.processes()
     said = len(system.output)  # also by programs that were killed, or lost their server
     system.send_all(signal.SIGINT)
-    wait_until(lambda: not system.processes("project.web"), "web has stopped")
+    wait_until(lambda: not system.processes("tally web"), "web has stopped")
     system.send_all(signal.SIGINT)
     assert system.wait() == 0
     assert are_gone(processes)

@@ -5,7 +5,6 @@ each test the checker looks at the counts, and the audit counts all minutes agai
 """
 
 import random
-import sys
 import threading
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from tasks.events.group import SESSION_MS, group
 from tests.faults.tally import Worker
 from tests.support.checker import Calls, verify
 from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
+from tests.support.programs import Program
 from tests.support.requests_topic import Requests
 from tests.support.reset import new_topics
 from tests.support.tally.audit import audit
@@ -129,8 +129,8 @@ class EventTally:
 
     def another(self) -> Process:
         """A consolidator, that runs."""
-        command = [sys.executable, "-m", "tests.support.tally.callers_times", "consolidate"]
-        process = Process(command, HOME / "consolidate.log", {"ACCEPT_SINK": "kafka"})
+        command = ("tests.support.tally.callers_times", "consolidate")
+        process = Program(*command, log=HOME / "consolidate.log", env={"ACCEPT_SINK": "kafka"})
         self._stack.enter_context(run(process))
         return process
 

@@ -20,7 +20,8 @@ from tests.faults.tally import Tally, Worker
 from tests.support.callers.load import Load
 from tests.support.checker import verify_waiting
 from tests.support.clocks import skewed
-from tests.support.processes import BIN, HOME, Process, run, wait_until
+from tests.support.processes import HOME, run, wait_until
+from tests.support.programs import Program
 from tests.support.tally.web import serving
 
 CALLS = 200
@@ -49,13 +50,13 @@ def test_web_hosts_count_in_redis_minutes(tally: Tally) -> None:
     assert {str(begin), str(end)} >= seen.waiting.keys()
 
 
-class Host(Process):
+class Host(Program):
     """A part of Tally on a host whose clock is wrong by so much."""
 
     def __init__(self, part: str, by: str) -> None:
         name, *options = part.split()
-        command = [str(BIN / "celery"), "-A", "project", name, *options, "--loglevel=INFO"]
-        super().__init__(command, HOME / f"{name}{by}.log", skewed(by))
+        command = ("celery", "-A", "project", name, *options, "--loglevel=INFO")
+        super().__init__(*command, log=HOME / f"{name}{by}.log", env=skewed(by))
 
 
 @contextmanager

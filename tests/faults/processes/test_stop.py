@@ -7,7 +7,8 @@ import pytest
 from counter.store import keys
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.support.processes import BIN, HOME, Process, run, wait_until
+from tests.support.processes import HOME, run, wait_until
+from tests.support.programs import Program
 from tests.support.reading import unique_counts
 
 
@@ -46,7 +47,7 @@ def test_a_worker_stops_under_load_of_tasks(tally: Tally, worker: Worker) -> Non
 
 
 def test_a_beat_stops_and_lets_go_of_the_lead(tally: Tally) -> None:
-    beat = Process([str(BIN / "celery"), "-A", "project", "beat", "--pidfile="], HOME / "beat.log")
+    beat = Program("tally", "beat", log=HOME / "beat.log")
     with run(beat):
         wait_until(lambda: tally.valkey.exists(keys.BEAT), "it leads, and knows")
         beat.send(SIGTERM)

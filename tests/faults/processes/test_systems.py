@@ -15,7 +15,8 @@ from counter.store.publishing_state import PublishingState
 from counter.task_names import FLUSH
 from project.celery import app
 from tests.support.checker import Calls, verify_each
-from tests.support.processes import run, tally, wait_until
+from tests.support.processes import run, wait_until
+from tests.support.programs import tally
 from tests.support.reading import writers
 from tests.support.requests_topic import Requests
 from tests.support.tally.systems import System, systems

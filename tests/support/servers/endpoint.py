@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 
 from counter.task_names import CALLBACK_QUEUES
-from tests.support.processes import BIN, HOME, Process
+from tests.support.processes import HOME
+from tests.support.programs import Program
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -52,9 +53,9 @@ def ok(handler: BaseHTTPRequestHandler) -> None:
     handler.end_headers()
 
 
-def callback_worker(*receivers: Receiver) -> Process:
+def callback_worker(*receivers: Receiver) -> Program:
     """A worker of callbacks, which may call these."""
     options = ["--queues", ",".join(CALLBACK_QUEUES), "--pool", "threads", "--concurrency", "2"]
     hosts = product(("127.0.0.1", "localhost", "127.1"), receivers)
     env = {"CALLBACK_ALLOWED_HOSTS": ",".join(f"{host}:{receiver.port}" for host, receiver in hosts)}
-    return Process([str(BIN / "celery"), "-A", "project", "worker", *options], HOME / "worker.log", env)
+    return Program("celery", "-A", "project", "worker", *options, log=HOME / "worker.log", env=env)

@@ -1,7 +1,6 @@
 """A web server of Tally's, and what it takes to read from it."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ import httpx
 from django.conf import settings
 
 from embedded.ports import free_port
-from tests.support.processes import BIN, ROOT, Process, run, wait_until
+from tests.support.processes import run, wait_until
+from tests.support.programs import Program, output, tally
 
 WEB, DJANGO = LANES = ("web", "django")
 """The web server as it is, and Django alone."""
@@ -27,27 +27,18 @@ def serving(lane: str = WEB, workers: int = 1, log: str = "web.log", **env: str)
         yield f"http://127.0.0.1:{port}"
 
 
-def web(lane: str, port: int, log: Path, env: dict[str, str] | None = None, workers: int = 1) -> Process:
+def web(lane: str, port: int, log: Path, env: dict[str, str] | None = None, workers: int = 1) -> Program:
     """A web server, on its way."""
     if lane == DJANGO:
         options = ["--lifespan", "off", "--port", str(port), "--workers", str(workers)]
-        return Process([str(BIN / "uvicorn"), *options, "project.asgi:application"], log, env)
+        return Program("uvicorn", *options, "project.asgi:application", log=log, env=env)
     options = ["--host=127.0.0.1", f"--port={port}", f"--workers={workers}"]
-    return Process([sys.executable, "-m", "project.web", *options], log, env)
+    return tally("web", *options, log=log, env=env)
 
 
 def manage(*arguments: str, **env: str) -> str:
-    """What `manage.py` writes to its standard output."""
-    done = subprocess.run(
-        manage_command(*arguments),
-        cwd=ROOT,
-        env=os.environ | env,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.stdout
+    """What a command of `tally` writes to its standard output."""
+    return output("tally", *arguments, **env)
 
 
 def manage_command(*arguments: str) -> list[str]:

@@ -14,10 +14,10 @@ PROGRAMS = {
     "supervisord": 1,
     "valkey-server": 1,
     "kafka.Kafka": 1,
-    "project.web": 3,
-    "tally.flush": 3,
-    "tally.callbacks": 1,
-    "project beat": 1,
+    "tally web": 3,
+    "tally worker": 3,
+    "tally callbacks": 1,
+    "tally beat": 1,
 }
 
 
