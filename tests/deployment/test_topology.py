@@ -182,7 +182,8 @@ def topology(
             stack.enter_context(run(process))
         for name in topology.webs:
             topology.wait_ready(name)
-        wait_until(lambda: topology.prometheus.targets_up() == 2, "Prometheus reads both web servers")
+        scraped = len(topology.webs) + 1
+        wait_until(lambda: topology.prometheus.targets_up() == scraped, "Prometheus reads webs and a worker")
         yield topology
 
 
