@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 
 import httpx
@@ -14,7 +14,7 @@ from counter.store.counts import CountStore
 from embedded.kafka import Kafka
 from embedded.ports import free_port
 from embedded.valkey import Valkey
-from tests.support.processes import HOME, ROOT, ServerProcess, run
+from tests.support.processes import HOME, ROOT, RUNNING, ServerProcess, run
 from tests.support.reset import begin_in_one, empty, new_topics
 from tests.support.servers.proxy import Proxy, proxy_to, two_ways
 from tests.support.tally.web import LANES, manage, serving
@@ -45,6 +45,10 @@ LONGEST = (
 """Modules, those that take longest first."""
 
 
+LOG_CHARACTERS = 4000
+"""Of each process, under a test that fails."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest modules: at the end no worker is left alone with one."""
@@ -61,6 +65,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         with item.config.stash[blocking_manager_key].unblock():
             made: str = connection._test_serialized_contents  # type: ignore[attr-defined]
             connection.creation.deserialize_db_from_string(made)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails, show what its processes wrote last."""
+    report = yield
+    if report.failed:
+        ends = [(f"end of {process.log}", process.output[-LOG_CHARACTERS:]) for process in RUNNING]
+        report.sections.extend(ends)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -134,13 +134,19 @@ class ServerProcess(Process):
         assert self.is_running(), f"{name} has ended, or another one answers in its place, see {self.log}"
 
 
+RUNNING: list[Process] = []
+"""What runs now, as far as `run` runs it."""
+
+
 @contextmanager
 def run(process: Process) -> Iterator[None]:
     """Start it, and leave nothing of it behind."""
+    RUNNING.append(process)
     try:
         process.start()
         yield
     finally:
+        RUNNING.remove(process)
         process.kill()
 
 
