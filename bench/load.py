@@ -26,6 +26,9 @@ VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
 WORKERS = 512
 """Of vegeta: the calls that may be under way. Without a bound it ends as the slowest part of all."""
 
+PATIENCE_SECONDS = 10
+"""For one answer: the slow contenders answer hundreds of callers late, and that is a rate, too."""
+
 CALLS, BATCH_CALLS = 100_000, 500
 """Distinct ones, sent in turn."""
 
@@ -72,8 +75,8 @@ def increments_per_second(port: int, count: int) -> float:
 
 def _wrk(script: str, url: str, seconds: float, connections: int) -> float:
     threads = min(2, connections)
-    options = [f"-t{threads}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(HERE / script)]
-    output = _run([program("wrk"), *options, url])
+    options = [f"-t{threads}", f"-c{connections}", f"-d{seconds:.0f}s", f"--timeout={PATIENCE_SECONDS}s"]
+    output = _run([program("wrk"), *options, "-s", str(HERE / script), url])
     if refused := re.search(r"Non-2xx.*|Socket errors.*", output):
         raise RuntimeError(f"{url}: {refused[0]}")
     rate = re.search(r"Requests/sec: +([0-9.]+)", output)
