@@ -11,6 +11,7 @@ import runpy
 import sys
 from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGKILL
 from subprocess import CalledProcessError, TimeoutExpired
 from tempfile import TemporaryDirectory
 
@@ -81,7 +82,11 @@ def output(module: str, *arguments: str, **env: str) -> str:
     command = [module, *arguments]
     with TemporaryDirectory(dir=HOME) as folder:
         out, errors = Path(folder, "out"), Path(folder, "errors")
-        status = _Fork(command, out, errors, os.environ | env).wait(DEADLINE_SECONDS)
+        fork = _Fork(command, out, errors, os.environ | env)
+        try:
+            status = fork.wait(DEADLINE_SECONDS)
+        finally:
+            fork.send_signal(SIGKILL)
         if status:
             raise CalledProcessError(status, command, out.read_text(), errors.read_text())
         return out.read_text()
