@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,14 +12,15 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.support.processes import HOME, ROOT, ServerProcess, run
+from tests.support.processes import HOME, ServerProcess, run
 from tests.support.reset import empty, new_topics
+from tests.support.tally.web import manage
 
 
 @pytest.fixture(scope="session")
 def database() -> None:
     """The database that processes write the history into; the test's own is another one."""
-    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, check=True)
+    manage("migrate", "--verbosity=0")
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from tests.support.processes import HOME, ROOT, Process, ServerProcess, run, wai
 from tests.support.servers.prometheus import DASHBOARD, RULES, dashboard_queries
 from tests.support.tally.flushing import accept, next_minute, publish_one
 from tests.support.tally.flushing import run as run_flush
-from tests.support.tally.web import serving
+from tests.support.tally.web import manage_command, serving
 
 RUNBOOK = "https://github.com/example/tally/blob/main/docs/operations.md"
 RULE_TESTS = RULES.with_name("tally.rules.test.yml")
@@ -125,7 +125,7 @@ def test_redis_away_is_told(settings: object, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_exporter_tells_it_where_no_web_server_runs(valkey: redis.Redis) -> None:
     port = free_port()
-    command = [sys.executable, "manage.py", "export_metrics", "--port", str(port)]
+    command = manage_command("export_metrics", "--port", str(port))
     exporter = Process(command, HOME / "exporter.log")
     with run(exporter):
         wait_until(lambda: "/metrics" in exporter.output, "it listens")
