@@ -85,4 +85,5 @@ class Kafka:
             raise RuntimeError(f"Kafka could not format its storage: {done.stdout}{done.stderr}")
 
     def _java(self, main: str, *arguments: str) -> list[str]:
-        return [str(JAVA), *self._jvm, "-Dlog4j2.level=WARN", "-cp", f"{self._archives}/*", main, *arguments]
+        options = (*self._jvm, "-Dlog4j2.level=WARN", f"-Djava.io.tmpdir={self.home}")
+        return [str(JAVA), *options, "-cp", f"{self._archives}/*", main, *arguments]
