@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 from pytest_django import Settings
 
 from counter.redis.clients import connect
@@ -12,7 +13,7 @@ from embedded.ports import free_port
 from embedded.valkey import Valkey
 from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
-from tests.support.processes import HOME, ServerProcess, run
+from tests.support.processes import HOME, RUNNING, ServerProcess, run
 from tests.support.reset import empty, new_topics
 from tests.support.tally.web import manage
 
@@ -65,11 +66,22 @@ def worker(worker_process: Worker) -> Worker:
 
 
 @pytest.fixture
-def kafka(worker_process: Worker) -> None:
-    """A Kafka with new, empty topics, to which no worker of an earlier test comes back."""
-    if worker_process.is_running():
-        worker_process.kill()
-    new_topics()
+def no_worker() -> None:
+    """No worker of an earlier test: it would come back to what it could not do then."""
+    for process in RUNNING:
+        if isinstance(process, Worker) and process.is_running():
+            process.kill()
+
+
+@pytest.fixture
+def valkey(no_worker: None, valkey: redis.Redis) -> redis.Redis:
+    """The same, to which no worker comes back."""
+    return valkey
+
+
+@pytest.fixture
+def kafka(no_worker: None, kafka: None) -> None:
+    """The same, to which no worker comes back."""
 
 
 @pytest.fixture

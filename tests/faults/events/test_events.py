@@ -32,7 +32,6 @@ from tests.support.checker import Calls, verify
 from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
 from tests.support.programs import Program
 from tests.support.requests_topic import Requests
-from tests.support.reset import new_topics
 from tests.support.tally.audit import audit
 
 pytestmark = pytest.mark.slow
@@ -172,14 +171,7 @@ class EventTally:
 
 
 @pytest.fixture
-def events(
-    worker_process: Worker, valkey: redis.Redis, settings: Settings, kafka_process: ServerProcess
-) -> Iterator[EventTally]:
-    worker_process.kill()  # what it has in hand is of another test
-    valkey.flushall()
-    new_topics()
-    worker_process.start()
-    worker_process.wait_ready()
+def events(valkey: redis.Redis, kafka: None, worker: Worker, settings: Settings) -> Iterator[EventTally]:
     settings.ACCEPT_SINK = "kafka"
     topic = Requests(PARTITIONS)
     with ExitStack() as stack:
