@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import os
 import resource
 import socket
 import time
@@ -20,7 +19,7 @@ from counter.accepting.accept_call import PATH
 from counter.accepting.http.connections import MAX_TURNED_AWAY, SPARE_DESCRIPTORS, Limits
 from embedded.ports import free_port
 from tests.support.callers.raw import call, calling, get
-from tests.support.processes import BIN, HOME, LAUNCHER, Process, ServerProcess, run, wait_until
+from tests.support.processes import HOME, LAUNCHER, Process, ServerProcess, run, wait_until
 from tests.support.programs import tally
 from tests.support.servers.protocol_server import bounded
 
@@ -190,8 +189,7 @@ def test_a_limit_of_descriptors_ends_in_refusals_not_in_spinning() -> None:
     limit = SPARE_DESCRIPTORS + 50
     port = free_port()
     script = f"ulimit -n {limit}; exec {LAUNCHER} web --workers=1 --port={port}"
-    env = {"PATH": os.pathsep.join((str(BIN), os.environ["PATH"]))}
-    process = Process(["sh", "-c", script], HOME / "descriptors.log", env)
+    process = Process(["sh", "-c", script], HOME / "descriptors.log")
     url = f"http://127.0.0.1:{port}"
     with run(process), ExitStack() as stack:
         wait_until(lambda: answers(url), "it answers")

@@ -1,6 +1,5 @@
 """`bin/tally` starts each program; what Compose and Kubernetes ask of a worker is answered."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,8 @@ import pytest
 from counter.store.counts import CountStore
 from embedded.ports import free_port
 from project.environment import Environment
-from tests.support.processes import BIN, LAUNCHER, Process, run, wait_until
+from tests.support.processes import LAUNCHER, Process, run, wait_until
 from tests.support.tally.flushing import accept, next_minute
-
-PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def worker(tmp_path: Path, store: CountStore, kafka: None) -> Iterator[tuple[Pro
         # Where nobody else counts, as in a container.
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
     }
-    process = Process([str(LAUNCHER), "worker"], tmp_path / "worker.log", {"PATH": PATH} | env)
+    process = Process([str(LAUNCHER), "worker"], tmp_path / "worker.log", env)
     with run(process):
         wait_until(lambda: " ready." in process.output, "the worker is ready")
         yield process, f"http://127.0.0.1:{port}/metrics"
@@ -59,16 +56,13 @@ def test_a_worker_answers_by_its_name(worker: tuple[Process, str]) -> None:
 
 def answers(name: str) -> int:
     """The exit status of the question."""
-    env = os.environ | {"PATH": PATH}
-    return subprocess.run([LAUNCHER, "answers", name], env=env, capture_output=True, check=False).returncode
+    return subprocess.run([LAUNCHER, "answers", name], capture_output=True, check=False).returncode
 
 
 def test_any_other_word_is_a_command_of_manage_py(tmp_path: Path) -> None:
-    env = os.environ | {"PATH": PATH}
     done = subprocess.run(
         [LAUNCHER, "check", "--tag", "models"],
         cwd=tmp_path,
-        env=env,
         capture_output=True,
         text=True,
         check=True,

@@ -12,11 +12,10 @@ import httpx
 import pytest
 
 from embedded.ports import free_port
-from tests.support.processes import BIN, HOME, LAUNCHER, Process, run, wait_until
+from tests.support.processes import HOME, LAUNCHER, Process, run, wait_until
 from tests.support.programs import tally
 from tests.support.tally.web import serving
 
-PATH = os.pathsep.join((str(BIN), os.environ["PATH"]))
 MARK = "marked-so-that-it-is-seen"
 PROGRAMS = ("worker", "callbacks", "beat")
 TROUBLE = re.compile("Cannot connect|Error").search
@@ -92,7 +91,7 @@ def said(command: str, env: dict[str, str]) -> str:
     """What a command writes that can't do its work."""
     done = subprocess.run(
         [LAUNCHER, command],
-        env=os.environ | {"PATH": PATH} | env,
+        env=os.environ | env,
         capture_output=True,
         text=True,
         check=False,

@@ -18,7 +18,7 @@ from counter.task_names import CALLBACK_QUEUES, FLUSH, FLUSH_QUEUE
 from project.celery import app
 from tests.support.logs import lines
 from tests.support.processes import HOME, ServerProcess, run, run_python, wait_until
-from tests.support.programs import Program
+from tests.support.programs import celery
 from tests.support.reset import new_topics
 from tests.support.tally.flushing import accept, next_minute
 from tests.support.tally.web import manage, serving
@@ -28,10 +28,6 @@ SECRETS = {
     "ACCEPT_TOKEN": "open-sesame-42",
     "SECRET_KEY": 'a "quoted" signing key, long enough that nobody guesses it',
 }
-
-
-def celery(log: str, *command: str, **env: str) -> Program:
-    return Program("celery", "--quiet", "-A", "project", *command, log=HOME / log, env=env)
 
 
 @dataclass
@@ -57,8 +53,8 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
     new_topics()
     manage("migrate", "--verbosity", "0")
     queues = ",".join((FLUSH_QUEUE, *CALLBACK_QUEUES))
-    worker = celery("json-worker.log", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
-    beat = celery("json-beat.log", "beat", "--pidfile=", **SECRETS)
+    worker = celery("json-worker", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
+    beat = celery("json-beat", "beat", "--pidfile=", **SECRETS)
     with ExitStack() as stack:
         url = stack.enter_context(serving("web", 1, "json-web.log", **SECRETS))
         for process in (worker, beat):

@@ -15,8 +15,8 @@ from counter.store.counts import CountStore
 from counter.task_names import CALLBACK_QUEUES, FLUSH
 from project.celery import app
 from tests.support.logs import lines
-from tests.support.processes import HOME, run, run_python, wait_until
-from tests.support.programs import Program
+from tests.support.processes import run, run_python, wait_until
+from tests.support.programs import celery
 from tests.support.servers.collector import Collector, collecting
 from tests.support.tally.flushing import accept, next_minute
 from tests.support.tally.web import manage, serving
@@ -32,10 +32,6 @@ def collector() -> Iterator[Collector]:
 
 def otel(collector: Collector) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-
-
-def celery(name: str, *command: str, **env: str) -> Program:
-    return Program("celery", "--quiet", "-A", "project", *command, log=HOME / f"{name}.log", env=env)
 
 
 def make_a_tick_due() -> None:

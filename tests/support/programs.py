@@ -97,6 +97,11 @@ def tally(program: str, *options: str, log: Path, env: dict[str, str] | None = N
     return Program("tally", program, *options, log=log, env=env)
 
 
+def celery(name: str, *command: str, **env: str) -> Program:
+    """A command of Celery's, with its log in `name`.log."""
+    return Program("celery", "--quiet", "-A", "project", *command, log=HOME / f"{name}.log", env=env)
+
+
 class _Fork:
     """A process as `Popen` has it."""
 
