@@ -17,7 +17,7 @@ from embedded.valkey import Valkey
 from tests.support.processes import HOME, ROOT, RUNNING, ServerProcess, run
 from tests.support.reset import begin_in_one, empty, new_topics
 from tests.support.servers.proxy import Proxy, proxy_to, two_ways
-from tests.support.tally.web import LANES, manage, serving
+from tests.support.tally.web import LANES, manage, migrate, serving
 
 # A client loads all certificates when it is made, which takes longer than what most of them ask for.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
@@ -147,9 +147,10 @@ def lane(request: pytest.FixtureRequest, buckets: int, valkey_process: ServerPro
 @pytest.fixture(scope="session")
 def token() -> str:
     """What may read, of a user in the database of the test run's processes."""
-    manage("migrate", "--verbosity", "0")
+    migrate()
     manage(
         "createsuperuser",
+        "--skip-checks",
         "--noinput",
         "--username",
         "ada",
@@ -157,4 +158,4 @@ def token() -> str:
         "",
         DJANGO_SUPERUSER_PASSWORD="lovelace",
     )
-    return manage("create_token", "ada").split()[2]
+    return manage("create_token", "--skip-checks", "ada").split()[2]

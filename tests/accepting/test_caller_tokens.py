@@ -11,7 +11,7 @@ import redis
 from counter.accepting.accept_call import PATH
 from tests.support.processes import wait_until
 from tests.support.servers.postgres import Postgres, running
-from tests.support.tally.web import DJANGO, WEB, manage, serving
+from tests.support.tally.web import DJANGO, WEB, manage, migrate, serving
 
 BATCH = "/api/v1/accept/"
 SECRET = "s3cret"
@@ -20,7 +20,7 @@ SECRET = "s3cret"
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     with running() as postgres:
-        manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
+        migrate(DATABASE_URL=postgres.url)
         manage("createsuperuser", "--noinput", "--username=ada", "--email=", DATABASE_URL=postgres.url)
         yield postgres
 
@@ -94,11 +94,11 @@ def test_before_the_database_has_answered_a_token_may_be_right(
 
 def test_those_of_before_are_hashed_and_go_on_working(postgres: Postgres, valkey: redis.Redis) -> None:
     """As Django REST framework kept them, in the clear."""
-    manage("migrate", "--verbosity=0", "counter", "0004", DATABASE_URL=postgres.url)
+    migrate("counter", "0004", DATABASE_URL=postgres.url)
     with psycopg.connect(postgres.url) as client:
         client.execute("CREATE TABLE authtoken_token (key varchar(40) PRIMARY KEY, user_id integer)")
         client.execute("INSERT INTO authtoken_token SELECT 'of-before', id FROM auth_user")
-    manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
+    migrate(DATABASE_URL=postgres.url)
     with psycopg.connect(postgres.url) as client:
         assert client.execute("SELECT count(*) FROM authtoken_token").fetchone() == (0,)
     with serving("web", DATABASE_URL=postgres.url) as url:

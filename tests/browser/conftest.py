@@ -20,7 +20,7 @@ from embedded.ports import free_port
 from tests.support.processes import HOME, Process, ServerProcess, run, wait_until
 from tests.support.programs import Program, tally
 from tests.support.reset import begin_in_one, new_topics
-from tests.support.tally.web import WEB, manage, web
+from tests.support.tally.web import WEB, manage, migrate, web
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WAIT_MS = 60_000
@@ -69,7 +69,7 @@ def system(valkey_server: ServerProcess, kafka_process: ServerProcess) -> Iterat
     with connect() as client, ExitStack() as stack:
         client.flushall()
         new_topics()
-        manage("migrate", "--verbosity", "0")
+        migrate()
         password = token_urlsafe()
         manage(
             "shell", "--verbosity=0", "--command", f"{LOGIN}.create_superuser('admin', password='{password}')"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.servers.postgres import Postgres, running
-from tests.support.tally.web import manage, serving
+from tests.support.tally.web import manage, migrate, serving
 
 LOGIN = "/admin/login/"
 FILL = """
@@ -40,7 +40,7 @@ def empty() -> Iterator[Postgres]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("valkey_process")
 def test_a_dump_brings_back_accounts_tokens_and_history(postgres: Postgres, empty: Postgres) -> None:
-    manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
+    migrate(DATABASE_URL=postgres.url)
     token = manage("shell", "--verbosity=0", "--command", FILL, DATABASE_URL=postgres.url).strip()
 
     dump = str(postgres.home / "tally.dump")

@@ -19,7 +19,7 @@ from tests.faults.tally import Tally
 from tests.support.processes import run, wait_until
 from tests.support.programs import tally
 from tests.support.servers.postgres import Postgres, running
-from tests.support.tally.web import DJANGO, WEB, manage, serving
+from tests.support.tally.web import DJANGO, WEB, manage, migrate, serving
 
 TABLES = ("counter_publishedminute", "django_session", "counter_apitoken", "auth_user")
 COUNT = "SELECT count(*) FROM counter_publishedminute"
@@ -42,7 +42,7 @@ class Database:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     with running() as postgres:
-        manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
+        migrate(DATABASE_URL=postgres.url)
         yield postgres
 
 
@@ -72,7 +72,7 @@ def of_sqlite(path: Path) -> Database:
         with closing(sqlite3.connect(path, timeout=60)) as client:
             return int(client.execute(COUNT).fetchone()[0])
 
-    manage("migrate", "--verbosity=0", DATABASE_URL=f"sqlite:///{path}")
+    migrate(DATABASE_URL=f"sqlite:///{path}")
     return Database(f"sqlite:///{path}", rows, locked)
 
 

@@ -13,7 +13,7 @@ from embedded import ports
 from embedded.machine import memory
 from embedded.system import CannotRunError, System
 from tests.support.processes import START_SECONDS, run, wait_until
-from tests.support.tally.web import manage
+from tests.support.tally.web import migrate
 from tests.support.tally.whole_system import Run
 
 OTHERS = 0o077
@@ -102,7 +102,7 @@ def test_a_database_of_manage_py_is_its_user_s_alone(tmp_path: Path) -> None:
     home = tmp_path / ODD
     before = os.umask(0)
     try:
-        manage("migrate", "--verbosity", "0", TALLY_HOME=str(home), PROMETHEUS_MULTIPROC_DIR="")
+        migrate(TALLY_HOME=str(home), PROMETHEUS_MULTIPROC_DIR="")
     finally:
         os.umask(before)
     database = home / "tally.sqlite3"

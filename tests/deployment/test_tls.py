@@ -42,7 +42,7 @@ from tests.support.programs import Program, tally
 from tests.support.servers.endpoint import ok, receiving
 from tests.support.servers.postgres import USER, Postgres
 from tests.support.servers.secure_kafka import SecureKafka
-from tests.support.tally.web import manage, metric, serving
+from tests.support.tally.web import manage, metric, migrate, serving
 
 RECEIVER = free_port()
 """Where the endpoint of a callback listens."""
@@ -207,7 +207,7 @@ def test_every_program_works(servers: Servers, tmp_path: Path) -> None:
     worker = Program("celery", *options, log=tmp_path / "worker", env=servers.env("worker"))
     beat = tally("beat", log=tmp_path / "beat", env=servers.env("beat"))
     admin = servers.env("admin")
-    manage("migrate", "--verbosity=0", **admin)
+    migrate(**admin)
     with (
         run(worker),
         run(beat),
@@ -243,7 +243,7 @@ def test_every_program_works_in_event_mode(servers: Servers, tmp_path: Path) -> 
     worker = tally("worker", log=tmp_path / "worker", env=env["worker"])
     metrics = {"METRICS_PORT": str(free_port()), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     consolidator = tally("consolidate", log=tmp_path / "consolidate", env=env["consolidator"] | metrics)
-    manage("migrate", "--verbosity=0", **env["admin"])
+    migrate(**env["admin"])
     first = Minute.at(time.time())
     with (
         run(worker),
@@ -393,5 +393,5 @@ def test_postgresql_says_why(servers: Servers, wrong: str) -> None:
     if wrong == "authority":
         url = servers.postgres.url_for(servers.stranger)
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        manage("migrate", **servers.env("admin") | {"DATABASE_URL": url})
+        migrate(**servers.env("admin") | {"DATABASE_URL": url})
     assert f"{wrong if wrong == 'password' else 'certificate verify'}" in failed.value.stderr

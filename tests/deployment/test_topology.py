@@ -32,7 +32,7 @@ from tests.support.servers.endpoint import Receiver, ok, receiving
 from tests.support.servers.nginx import Nginx
 from tests.support.servers.postgres import Postgres, running
 from tests.support.servers.prometheus import Alertmanager, Prometheus, dashboard_queries
-from tests.support.tally.web import manage, metric
+from tests.support.tally.web import manage, metric, migrate
 
 # bin/tally's own name for each.
 WEBS = {"web-1": "web", "web-2": "web"}
@@ -176,7 +176,7 @@ def topology(
     with running() as postgres, connect() as valkey, ExitStack() as stack:
         valkey.flushall()
         new_topics()
-        manage("migrate", "--verbosity=0", DATABASE_URL=postgres.url)
+        migrate(DATABASE_URL=postgres.url)
         topology = Topology(tmp_path_factory.mktemp("topology"), postgres, CountStore.known(valkey))
         for process in topology.processes:
             stack.enter_context(run(process))

@@ -15,13 +15,13 @@ from tests.faults.points import Faults
 from tests.faults.tally import Tally, Worker
 from tests.support.processes import HOME, RUNNING, ServerProcess, run
 from tests.support.reset import empty, new_topics
-from tests.support.tally.web import manage
+from tests.support.tally.web import migrate
 
 
 @pytest.fixture(scope="session")
 def database() -> None:
     """The database that processes write the history into; the test's own is another one."""
-    manage("migrate", "--verbosity=0")
+    migrate()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.support.processes import HOME, ServerProcess, run, run_python, wait_u
 from tests.support.programs import celery
 from tests.support.reset import new_topics
 from tests.support.tally.flushing import accept, next_minute
-from tests.support.tally.web import manage, serving
+from tests.support.tally.web import migrate, serving
 
 ACCEPT = "/api/verve/accept"
 SECRETS = {
@@ -51,7 +51,7 @@ def system(valkey_process: ServerProcess, kafka_process: ServerProcess) -> Itera
     with connect() as client:
         client.flushall()
     new_topics()
-    manage("migrate", "--verbosity", "0")
+    migrate()
     queues = ",".join((FLUSH_QUEUE, *CALLBACK_QUEUES))
     worker = celery("json-worker", "worker", "--pool", "solo", "--queues", queues, **SECRETS)
     beat = celery("json-beat", "beat", "--pidfile=", **SECRETS)

@@ -19,7 +19,7 @@ from tests.support.processes import run, run_python, wait_until
 from tests.support.programs import celery
 from tests.support.servers.collector import Collector, collecting
 from tests.support.tally.flushing import accept, next_minute
-from tests.support.tally.web import manage, serving
+from tests.support.tally.web import migrate, serving
 
 ACCEPT = "/api/verve/accept"
 
@@ -42,7 +42,7 @@ def make_a_tick_due() -> None:
 
 @pytest.mark.usefixtures("kafka")
 def test_a_trace_leads_from_beats_tick_to_the_commit(store: CountStore, collector: Collector) -> None:
-    manage("migrate", "--verbosity", "0")
+    migrate()
     worker = celery(
         "traced-worker", "worker", "--queues", "tally.flush", "--concurrency", "1", **otel(collector)
     )

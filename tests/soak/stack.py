@@ -22,7 +22,7 @@ from tests.soak.recount import is_counted
 from tests.soak.servers import HOME, Servers
 from tests.support.processes import Process, run, wait_until
 from tests.support.programs import tally
-from tests.support.tally.web import manage
+from tests.support.tally.web import migrate
 
 
 class Stack:
@@ -117,7 +117,7 @@ def running_stack(servers: Servers) -> Iterator[Stack]:
     """A stack that accepts calls, for the time of the block; nothing of it is left behind."""
     with ExitStack() as stack:
         create_topics()
-        manage("migrate", "--verbosity=0")
+        migrate()
         tally = Stack(servers)
         for program in tally.programs.values():
             stack.enter_context(run(program))

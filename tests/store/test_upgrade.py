@@ -10,7 +10,7 @@ from counter.store.counts import CountStore
 from tasks.publishing import flush
 from tests.support.reading import id_counts, unique_counts
 from tests.support.tally.flushing import run
-from tests.support.tally.web import manage
+from tests.support.tally.web import migrate
 
 # In the words of the contract, and not by any code of this version.
 WRITTEN = """
@@ -41,12 +41,12 @@ def test_counts_that_wait_in_redis_are_published(
 def test_the_history_is_kept_through_the_migrations(tmp_path: Path) -> None:
     file = tmp_path / "tally.sqlite3"
     database = f"sqlite:///{file}"
-    manage("migrate", "counter", "0001", "--verbosity=0", DATABASE_URL=database)
+    migrate("counter", "0001", DATABASE_URL=database)
     columns = 'minute, "unique", total, published_at, lag_seconds, partition, "offset", attempts'
     with sqlite3.connect(file) as connection:
         values = "'202601010000', 2, 3, '2026-01-01 00:01:00', 1.5, 0, 5, 1"
         connection.execute(f"INSERT INTO counter_publishedminute ({columns}) VALUES ({values})")
-    manage("migrate", "--verbosity=0", DATABASE_URL=database)
+    migrate(DATABASE_URL=database)
     with sqlite3.connect(file) as connection:
         rows = list(connection.execute("SELECT minute, total FROM counter_publishedminute"))
         values = "'202601010001', 4, 5, '2026-01-01 00:02:00', 1.5, 0, 6, 1, '2026-01-01 00:01:00'"
