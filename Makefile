@@ -17,9 +17,9 @@ run: .venv/embedded ## run the whole system; Ctrl-C stops it
 demo: .venv/embedded ## send a few seconds of traffic and follow it to Kafka
 	@$(PY) -m tally demo
 
-test: .venv/dev ## run the tests, three at a time, then those that take times: make test WORKERS=2 ARGS="-k valkey"
+test: .venv/dev ## run the tests, four at a time, then those that take times: make test WORKERS=2 ARGS="-k valkey"
 	@$(PY) -m embedded.class_cache
-	@$(PY) -m pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder --durations 10 \
+	@$(PY) -m pytest --numprocesses $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder --durations 10 \
 		-m "not slow and not timed" $(ARGS) || [ $$? -eq 5 ] # 5: none is selected
 	@$(PY) -m pytest -m "not slow and timed" $(ARGS) || [ $$? -eq 5 ]
 

@@ -58,7 +58,7 @@ LIBRARIES = (
 """What takes long to load, and does not read the environment then, as prometheus_client does."""
 
 _forks = get_context("forkserver")
-_forks.set_forkserver_preload(list(LIBRARIES))
+_forks.set_forkserver_preload([*LIBRARIES, "tests.support.frozen"])
 
 
 class Program(Process):
