@@ -215,6 +215,7 @@ def test_counts_many_callers_at_once_exactly(client: httpx.Client, sink: Sink, s
     sink.count()
     ok = Counter(id for id, answer in zip(sent, answers, strict=True) if answer == "ok")
     assert ok
+    assert set(answers) <= {"ok", "failed"}
     assert ok <= Counter(counted(store)) <= Counter(sent)
 
 

@@ -111,7 +111,6 @@ def test_pods_are_restricted() -> None:
 def test_what_is_selected_is_there(resources: list[dict[str, Any]]) -> None:
     there = {component(each) for each in resources if "template" in each.get("spec", {})}
     accounts = {each["metadata"]["name"] for each in resources if each["kind"] == "ServiceAccount"}
-
     for resource in resources:
         if resource["kind"] in OF_OTHERS:
             continue

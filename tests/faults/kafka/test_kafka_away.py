@@ -46,10 +46,17 @@ STAGES = [
 COMMITTED = STAGES[-2:]
 
 
-def wait_ended() -> None:
-    """Until each partition has the commit. What Kafka forgets when it is killed before: test_forgotten.py."""
-    with AdminClient(client_config()) as admin:
-        wait_until(lambda: not open_partitions(admin), "the transaction has ended")
+def stop_at(stage: str, tally: Tally, faults: Faults) -> None:
+    """A flush that sleeps there; behind a commit, once that is in each partition.
+
+    What Kafka forgets when it is killed before: test_forgotten.py.
+    """
+    faults.arm(stage, "stop")
+    tally.send_flush()
+    wait_until(faults.fired, f"at {stage}")
+    if stage in COMMITTED:
+        with AdminClient(client_config()) as admin:
+            wait_until(lambda: not open_partitions(admin), "the transaction has ended")
 
 
 @pytest.mark.parametrize(
@@ -59,11 +66,7 @@ def test_killed_in_a_transaction(
     tally: Tally, worker: Worker, faults: Faults, kafka_process: ServerProcess, stage: str
 ) -> None:
     tally.end_two_minutes()
-    faults.arm(stage, "stop")
-    tally.send_flush()
-    wait_until(faults.fired, f"at {stage}")
-    if stage in COMMITTED:
-        wait_ended()
+    stop_at(stage, tally, faults)
     kafka_process.kill()
     kafka_process.start()
     os.kill(faults.fired() or 0, SIGCONT)
@@ -78,11 +81,7 @@ def test_killed_in_a_transaction_and_away_for_long(
 ) -> None:
     tally.end_two_minutes()
     before = worker.output.count(GOT_NOT_THROUGH)
-    faults.arm(stage, "stop")
-    tally.send_flush()
-    wait_until(faults.fired, f"at {stage}")
-    if stage in COMMITTED:
-        wait_ended()
+    stop_at(stage, tally, faults)
     kafka_process.kill()
     try:
         os.kill(faults.fired() or 0, SIGCONT)
